@@ -1,0 +1,1 @@
+"""First floor: instances, and what they share."""

@@ -1,0 +1,272 @@
+"""Functions of PostgreSQL that SQLite lacks, or has with another meaning."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import re
+import uuid
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from psycopg import errors as pg
+
+from . import spans, values
+from .errors import error
+from .file import Handle
+from .locks import Lock
+
+
+def register(handle: Handle) -> None:
+    """Define every function on one connection; an error of theirs is kept for the session to raise."""
+
+    def define(name: str, arity: int, function: Callable[..., Any]) -> None:
+        def guarded(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except Exception as failure:
+                handle.error = failure
+                raise
+
+        handle.raw.create_function(name, arity, guarded)
+
+    for name, arity, function in _PLAIN:
+        define(name, arity, function)
+    for name, arity, method in _SESSION:
+        define(name, arity, _of_session(handle, method))
+    for name, aggregate in _AGGREGATES.items():
+        handle.raw.create_aggregate(name, -1, aggregate)  # type: ignore[arg-type]
+
+
+def _of_session(handle: Handle, method: Callable[..., Any]) -> Callable[..., Any]:
+    def function(*arguments: Any) -> Any:
+        return method(handle.session, *arguments)
+
+    return function
+
+
+# -- plain functions
+
+
+def _integer(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        return int(value) if isinstance(value, str) else round(value)
+    except ValueError:
+        raise pg.InvalidTextRepresentation(f'invalid input syntax for type integer: "{value}"') from None
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        raise pg.InvalidTextRepresentation(f'invalid input syntax for type numeric: "{value}"') from None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if values.is_moment(value):
+        return values.as_datetime(value).isoformat(" ").replace("+00:00", "+00")
+    return str(value)
+
+
+def _boolean(value: Any) -> bool | None:
+    return value if value is None else str(value).lower() in ("t", "true", "1", "on", "yes", "y")
+
+
+def _date(value: Any) -> str | None:
+    return None if value is None else spans.parsed(value).date().isoformat()
+
+
+def _like(pattern: str | None, text: str | None) -> bool | None:
+    if pattern is None or text is None:
+        return None
+    parts = {"%": ".*", "_": "."}
+    return re.fullmatch("".join(parts.get(c) or re.escape(c) for c in pattern), text, re.I | re.S) is not None
+
+
+def _matches(pattern: str | None, text: str | None) -> bool | None:
+    return None if pattern is None or text is None else re.search(pattern, text) is not None
+
+
+def _hash(text: str | None, seed: int = 0) -> int | None:
+    """Return a 32-bit number as hashtext() does; not the same one."""
+    return None if text is None else zlib.crc32(text.encode(), seed & 0xFFFFFFFF) - (1 << 31)
+
+
+def _hash_extended(text: str | None, seed: int) -> int | None:
+    low = _hash(text, seed)
+    return None if text is None or low is None else (low << 31) ^ (_hash(text[::-1], seed + 1) or 0)
+
+
+def _among(choose: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *items: choose([item for item in items if item is not None], default=None)
+
+
+_PLAIN: list[tuple[str, int, Callable[..., Any]]] = [
+    ("pg_integer", 1, _integer),
+    ("pg_float", 1, _float),
+    ("pg_text", 1, _text),
+    ("pg_boolean", 1, _boolean),
+    ("pg_date", 1, _date),
+    ("pg_timestamptz", 1, spans.zoned),
+    ("pg_timestamp", 1, spans.naive),
+    ("pg_interval", 1, lambda value: spans.interval(value) if isinstance(value, str) else value),
+    ("pg_times", 2, lambda factor, span: None if factor is None else 2 * round(float(factor) * span / 2)),
+    ("make_interval", 2, lambda unit, amount: None if amount is None else 2 * round(amount * spans.unit(unit))),
+    ("pg_extract", 2, spans.extract),
+    ("date_trunc", 2, spans.truncated),
+    ("to_timestamp", 1, lambda seconds: None if seconds is None else values.moment(seconds)),
+    ("match", 2, _like),
+    ("regexp", 2, _matches),
+    ("greatest", -1, _among(max)),
+    ("least", -1, _among(min)),
+    ("concat", -1, lambda *items: "".join([_text(item) or "" for item in items])),
+    ("left", 2, lambda text, size: None if text is None else text[:size]),
+    ("right", 2, lambda text, size: None if text is None else text[-size:] if size else ""),
+    ("hashtext", 1, _hash),
+    ("hashtextextended", 2, _hash_extended),
+    ("gen_random_uuid", 0, lambda: str(uuid.uuid4())),
+    ("pg_random", 0, lambda: random.random()),
+    ("version", 0, lambda: "PostgreSQL 16 (simulated by fleetlab)"),
+    ("current_schema", 0, lambda: "public"),
+]
+
+
+# -- functions of a session: its clock, its sequences, its advisory locks
+
+
+def _today(session: Any) -> str:
+    return datetime.datetime.fromtimestamp(session.began_at(), datetime.UTC).date().isoformat()
+
+
+def _known(session: Any, name: str) -> str:
+    name = name.removeprefix("public.").strip('"')
+    if name not in session.sequences:
+        raise error(pg.UndefinedTable, f'relation "{name}" does not exist')
+    return name
+
+
+def _next(session: Any, name: str) -> int:
+    if name not in session.sequences:
+        name = _known(session, name)
+    session.sequences[name] += 1
+    number: int = session.sequences[name]
+    session.drawn[name] = session.drawn[""] = number
+    return number
+
+
+def _current(session: Any, name: str = "") -> int:
+    name = _known(session, name) if name else ""
+    if name not in session.drawn:
+        raise pg.ObjectNotInPrerequisiteState(f'currval of sequence "{name}" is not yet defined in this session')
+    return int(session.drawn[name])
+
+
+def _set(session: Any, name: str, value: int, called: int = 1) -> int:
+    session.sequences[_known(session, name)] = value if called else value - 1
+    return value
+
+
+def _sleep(session: Any, seconds: float) -> str:
+    session.requests.append(lambda: session.sleep(seconds))
+    return ""
+
+
+def _advisory(shared: bool, of_transaction: bool) -> Callable[..., str]:
+    def acquire(session: Any, *key: int) -> str:
+        lock = session.advisory(key)
+        session.requests.append(lambda: session.take_advisory(lock, shared, of_transaction))
+        return ""
+
+    return acquire
+
+
+def _try_advisory(shared: bool, of_transaction: bool) -> Callable[..., bool]:
+    def attempt(session: Any, *key: int) -> bool:
+        lock: Lock = session.advisory(key)
+        free = lock.open_to(session, shared)
+        if free:
+            session.take_advisory(lock, shared, of_transaction)
+        return free
+
+    return attempt
+
+
+def _unlock(shared: bool) -> Callable[..., bool]:
+    return lambda session, *key: session.give_advisory(session.advisory(key), shared)
+
+
+_SESSION: list[tuple[str, int, Callable[..., Any]]] = [
+    ("now", 0, lambda session: values.moment(session.began_at())),
+    ("transaction_timestamp", 0, lambda session: values.moment(session.began_at())),
+    ("current_timestamp", 0, lambda session: values.moment(session.began_at())),
+    ("statement_timestamp", 0, lambda session: values.moment(session.clock())),
+    ("clock_timestamp", 0, lambda session: values.moment(session.clock())),
+    ("pg_localtimestamp", 0, lambda session: values.moment(session.began_at()) | 1),
+    ("pg_current_date", 0, _today),
+    ("nextval", 1, _next),
+    ("currval", 1, _current),
+    ("lastval", 0, _current),
+    ("setval", 2, _set),
+    ("setval", 3, _set),
+    ("pg_get_serial_sequence", 2, lambda session, table, column: f"{table}_{column}_seq"),
+    ("pg_backend_pid", 0, lambda session: session.pid),
+    ("pg_sleep", 1, _sleep),
+    ("pg_advisory_unlock_all", 0, lambda session: session.give_all_advisory()),
+    *[
+        (
+            f"pg_{attempt}advisory_{scope}lock{suffix}",
+            arity,
+            (_try_advisory if attempt else _advisory)(bool(suffix), bool(scope)),
+        )
+        for attempt in ("", "try_")
+        for scope in ("", "xact_")
+        for suffix in ("", "_shared")
+        for arity in (1, 2)
+    ],
+    *[(f"pg_advisory_unlock{suffix}", arity, _unlock(bool(suffix))) for suffix in ("", "_shared") for arity in (1, 2)],
+]
+
+
+class _StringAgg:
+    """string_agg(text, separator)."""
+
+    def __init__(self) -> None:
+        self._items: list[str] = []
+        self._separator = ""
+
+    def step(self, item: Any, separator: str = "") -> None:
+        if item is not None:
+            self._items.append(_text(item) or "")
+            self._separator = separator
+
+    def finalize(self) -> str | None:
+        return self._separator.join(self._items) if self._items else None
+
+
+class _BoolAnd:
+    """bool_and(condition)."""
+
+    def __init__(self) -> None:
+        self._items: list[bool] = []
+
+    def step(self, item: Any) -> None:
+        if item is not None:
+            self._items.append(bool(item))
+
+    def finalize(self) -> bool | None:
+        return all(self._items) if self._items else None
+
+
+class _BoolOr(_BoolAnd):
+    """bool_or(condition)."""
+
+    def finalize(self) -> bool | None:
+        return any(self._items) if self._items else None
+
+
+_AGGREGATES: dict[str, type] = {"string_agg": _StringAgg, "bool_and": _BoolAnd, "every": _BoolAnd, "bool_or": _BoolOr}

@@ -1,0 +1,174 @@
+"""One statement: what it is, what it touches, how a trace shows it, and what SQLite gets to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import ddl, translate
+from .errors import refuse
+from .tokens import Token, find, line, name_of, op, sql_of, tokens, word
+from .values import show
+
+_LONGEST = 70
+_CONTROL = frozenset(
+    ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "SHOW", "RESET", "LOCK")
+)
+_DDL = frozenset(("CREATE", "DROP", "ALTER", "TRUNCATE"))
+_DML = frozenset(("INSERT", "UPDATE", "DELETE"))
+_READS = frozenset(("SELECT", "VALUES", "TABLE"))
+_REFUSED = frozenset(
+    "LISTEN UNLISTEN NOTIFY PREPARE EXECUTE DEALLOCATE COPY MERGE DECLARE FETCH CLOSE MOVE EXPLAIN VACUUM ANALYZE GRANT REVOKE "
+    "CALL DO COMMENT CLUSTER REINDEX REFRESH DISCARD CHECKPOINT LOAD SECURITY REASSIGN IMPORT".split()
+)
+_MOMENTS = frozenset(
+    "now max min coalesce greatest least nullif case date_trunc to_timestamp clock_timestamp transaction_timestamp "
+    "statement_timestamp pg_localtimestamp pg_timestamptz pg_timestamp".split()
+)
+
+
+class Statement:
+    """The analysis of one SQL text, made once; `store` is the database's name in steps.
+
+    `kind` is read, write, ddl, control or quiet (SQLAlchemy's own look into the catalogue: no step, no trace).
+    """
+
+    __slots__ = (
+        "change", "deletes", "kind", "locking", "names", "original", "probe", "probe_skip", "scan", "short", "short_skip",
+        "sql", "table", "template", "touches",
+    )  # fmt: skip
+
+    def __init__(self, text: str, store: str) -> None:
+        parts = tokens(text)
+        self.original = parts
+        verb = _verb(parts)
+        self.table, self.sql, self.scan = "", text, False
+        self.change: ddl.Change | None = None
+        self.locking = translate.Locking()
+        self.probe, self.probe_skip = "", 0
+        self.deletes = verb in ("DELETE", "UPDATE")
+        self.kind = _kind(parts, verb)
+        if self.kind == "ddl":
+            self.change = ddl.translated(parts)
+            self.sql, self.table = sql_of(self.change.parts), self.change.table
+        elif self.kind in ("read", "write"):
+            self._query(parts, verb)
+        self._show(parts, store)
+
+    def _query(self, parts: list[Token], verb: str) -> None:
+        done, self.locking = translate.translated(parts)
+        self.sql = sql_of(_numbered(done))
+        self.table = _table(done)
+        self.scan = any(part.kind == "word" and part.text.lower() in _MOMENTS for part in done)
+        if self.locking.for_update:
+            self.kind = "write"
+        if verb in ("SELECT", "VALUES"):
+            self.probe = self.sql
+        elif verb in ("UPDATE", "DELETE") and parts[0].up != "WITH":
+            self._probe(done, verb)
+
+    def _probe(self, parts: list[Token], verb: str) -> None:
+        """Make the query that tells whether any row would change: one that changes none waits for nobody."""
+        head = 1 if verb == "UPDATE" else 2
+        end = find(parts, "SET") if verb == "UPDATE" else find(parts, "WHERE")
+        if (find(parts, "FROM") >= 0 and verb == "UPDATE") or find(parts, "USING") >= 0:
+            return
+        where, returning = find(parts, "WHERE"), find(parts, "RETURNING")
+        condition = parts[where : returning if returning >= 0 else None] if where >= 0 else []
+        stop = end if end >= 0 else (returning if returning >= 0 else len(parts))
+        source = [part for part in parts[head:stop] if part.up != "ONLY"]
+        self.probe = sql_of(
+            _numbered([word("SELECT"), word("1"), word("FROM"), *source, *condition, word("LIMIT"), word("1")])
+        )
+        self.probe_skip = sum(part.kind == "param" for part in parts[: where if where >= 0 else 0])
+
+    def _show(self, parts: list[Token], store: str) -> None:
+        access = "r" if self.kind == "read" else "w"
+        self.touches: tuple[str, str, str] | tuple[()] = (store, self.table or "*", access)
+        if self.kind in ("control", "quiet"):
+            self.touches = ()
+        self.names = tuple(part.text[2:-2] for part in parts if part.text.startswith("%(") and part.kind == "param")
+        self.template = line(parts, self.table)
+        self.short, self.short_skip = "", 0
+        start = find(parts, "FROM")
+        if parts and parts[0].up == "SELECT" and start > 0:
+            self.short = "SELECT … " + line(parts[start:], self.table)
+            self.short_skip = sum(part.kind == "param" for part in parts[:start])
+
+    def what(self, parameters: Any) -> str:
+        """Return the statement in one short line with its parameters filled in."""
+        if parameters.__class__ is dict:
+            parameters = [parameters.get(name) for name in self.names]
+        try:
+            shown = tuple(map(show, parameters))
+            text = self.template % shown
+            if len(text) > _LONGEST and self.short:
+                text = self.short % shown[self.short_skip :]
+        except (TypeError, ValueError):  # a wrong number of parameters: the error comes when it runs
+            text = self.template.replace("%s", "?").replace("%%", "%")
+        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+    def probe_parameters(self, parameters: Any) -> Any:
+        """Return the parameters of the probe."""
+        return parameters if isinstance(parameters, dict) else parameters[self.probe_skip :]
+
+
+def _numbered(parts: list[Token]) -> list[Token]:
+    """Return tokens with psycopg's placeholders as SQLite's."""
+    return [_placeholder(part) if part.kind == "param" else part for part in parts]
+
+
+def _placeholder(part: Token) -> Token:
+    return Token("param", ":" + part.text[2:-2] if part.text.startswith("%(") else "?")
+
+
+def _verb(parts: list[Token]) -> str:
+    if not parts:
+        return ""
+    if parts[0].up != "WITH":
+        return parts[0].up
+    found = [(find(parts, verb), verb) for verb in ("SELECT", "INSERT", "UPDATE", "DELETE", "VALUES")]
+    return min([(i, verb) for i, verb in found if i >= 0], default=(0, "WITH"))[1]
+
+
+def _kind(parts: list[Token], verb: str) -> str:
+    if verb == "PRAGMA" or any(
+        part.text in ("sqlite_master", "sqlite_temp_master", "sqlite_sequence") for part in parts
+    ):
+        return "quiet"
+    if verb in _REFUSED:
+        raise refuse(verb)
+    for kind, verbs in (("control", _CONTROL), ("ddl", _DDL), ("write", _DML), ("read", _READS)):
+        if verb in verbs:
+            return kind
+    return "read" if verb else "quiet"
+
+
+def _table(parts: list[Token]) -> str:
+    """Return the one table that a query names, or "" for none or several."""
+    ctes = {parts[i - 1].text for i, part in enumerate(parts) if part.up == "AS" and i and parts[0].up == "WITH"}
+    found: set[str] = set()
+    for i, part in enumerate(parts[:-1]):
+        following = parts[i + 1]
+        if part.up not in ("FROM", "INTO", "UPDATE", "JOIN") or following.kind not in ("word", "quoted"):
+            continue
+        if part.up == "UPDATE" and following.up == "SET":
+            continue
+        if part.up == "FROM" and i and parts[i - 1].up == "DISTINCT":
+            continue
+        called = i + 2 < len(parts) and parts[i + 2].text == "(" and part.up != "INTO"
+        if not called and following.text not in ctes:
+            found.add(name_of(following))
+        if part.up == "FROM" and _listed(parts, i + 2):
+            return ""
+    return found.pop() if len(found) == 1 else ""
+
+
+def _listed(parts: list[Token], i: int) -> bool:
+    """Tell whether a comma continues the FROM clause after its first table."""
+    while (
+        i < len(parts)
+        and parts[i].kind in ("word", "quoted")
+        and parts[i].up not in ("WHERE", "ORDER", "GROUP", "LIMIT")
+    ):
+        i += 1
+    return i < len(parts) and parts[i] == op(",")
