@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cells import notebook, shop
+
 from fleetlab.sim import Simulation
 from fleetlab.world.memory import CannotCopy, image
 
@@ -15,11 +16,8 @@ LIVE = {
     "from sqlalchemy import create_engine\nSTORE = create_engine('sqlite://')": (
         f"a database connection and {_NO_COPY}: use env.database inside the factory."
     ),
-    "import sqlite3\nSTORE = sqlite3.connect(':memory:')": (
-        f"a database connection and {_NO_COPY}: use env.database inside the factory."
-    ),
     "import httpx\nSTORE = httpx.Client()": f"an HTTP client and {_NO_COPY}: use env.http inside the factory.",
-    "import os\nSTORE = open(os.devnull)": (
+    "import io\nSTORE = io.TextIOWrapper(io.BytesIO())": (
         f"an open file and {_NO_COPY}: open it inside the factory, or use env.objects."
     ),
     "STORE = (n for n in range(3))": f"a generator and {_NO_COPY}: make it inside the factory.",
@@ -52,7 +50,7 @@ def test_live_things_are_refused_by_name(source):
 
 def test_place_inside_a_structure_is_named():
     """The path to the culprit is spelled out: class attribute, key, attribute, closure, default."""
-    stem = "import sqlite3, functools\nDB = sqlite3.connect(':memory:')\nclass Box: pass\n"
+    stem = "import httpx\nDB = httpx.Client()\nclass Box: pass\n"
     places = {
         "B = {'main': [DB]}\ndef shop(env): return B": "B['main'][0] (used by shop())",
         "Box.db = DB\ndef shop(env): return Box": "Box.db (used by shop())",
@@ -62,16 +60,16 @@ def test_place_inside_a_structure_is_named():
         "shop = lambda env: DB": "DB (used by a lambda)",
     }
     for source, place in places.items():
-        assert refusal(stem + source).startswith(f"{place} is a database connection and")
+        assert refusal(stem + source).startswith(f"{place} is an HTTP client and")
 
 
 def test_own_module_is_refused_only_for_what_the_app_mentions(tmp_path, monkeypatch):
     """A connection in the learner's own module matters when some reached code names it."""
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "till_book.py").write_text("import sqlite3\nDB = sqlite3.connect(':memory:')\nSOLD = []\n")
+    (tmp_path / "till_book.py").write_text("import httpx\nDB = httpx.Client()\nSOLD = []\n")
     assert shop("import till_book\ndef shop(env): return till_book.SOLD").load()(None) == []
     assert refusal("import till_book\ndef shop(env): return till_book.DB") == (
-        f"DB (used by module till_book) is a database connection and {_NO_COPY}: use env.database inside the factory."
+        f"DB (used by module till_book) is an HTTP client and {_NO_COPY}: use env.http inside the factory."
     )
 
 
@@ -122,6 +120,32 @@ def test_memory_behind_a_shared_class_is_refused():
     )
 
 
+def test_default_maker_of_a_shared_class_is_refused_if_it_counts():
+    """A column's or field's default made from the learner's own counter would count for all instances."""
+    instead = "pass it as an argument, wrap it in types.MappingProxyType if it never changes, or keep it in env.redis."
+    sentence = refusal("""
+        import itertools
+        from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+        IDS = itertools.count()
+        def new_id(): return next(IDS)
+        class Base(DeclarativeBase): pass
+        class Item(Base):
+            __tablename__ = "item"
+            id: Mapped[int] = mapped_column(primary_key=True, default=new_id)
+        def shop(env): return Item
+    """)
+    shared = "that all instances would share, because class Item (DeclarativeAttributeIntercept) cannot be copied"
+    assert sentence == f"IDS (used by new_id()) is a count {shared}: {instead}"
+
+
+def test_mutable_default_of_a_context_variable_is_refused():
+    """A dict as a ContextVar's default would be one for all instances."""
+    source = "from contextvars import ContextVar\nUSER = ContextVar('user', default={})\ndef shop(env): return USER"
+    assert refusal(source) == (
+        f"USER (used by shop()) is a ContextVar whose default is a dict and {_NO_COPY}: set it inside the factory."
+    )
+
+
 def test_original_clock_in_a_shared_class_is_refused():
     """A name that the simulation replaces cannot be replaced in shared code, and the sentence says what to write."""
     names = notebook("""
@@ -135,8 +159,8 @@ def test_original_clock_in_a_shared_class_is_refused():
     with pytest.raises(CannotCopy) as caught:
         image(names["shop"], translate={id(names["gmtime"]): print})
     assert str(caught.value) == (
-        "gmtime (used by State.now()) was imported by name and cannot follow the simulation's time, because class State "
-        "(EnumType) cannot be copied: import its module and write module.gmtime."
+        "gmtime (used by State.now()) was imported by name and cannot follow the simulation's time, because class "
+        "State (EnumType) cannot be copied: import its module and write module.gmtime."
     )
 
 

@@ -35,11 +35,10 @@ from fleetlab.sim.schedule import Fault
 
 from .history import History
 from .progress import Progress
+from .solution import find_solution
 from .stage import Stage, Wrong
 from .story import story
 from .verdict import FAILED, NOT_ATTEMPTED, PASSED, RAISED, CheckFailed, Verdict, publish
-
-PLURALS = {PREEMPTION: "preemptions", "kill": "kills", "pause": "pauses"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +137,15 @@ class Exercise:
         self._hinted += 1
         print(f"Hint {number + 1} of {len(self.hints)}: {self.hints[number]}")
 
+    def solution(self) -> None:
+        """Show the course's own answer and why it is right; yours may differ and be as right."""
+        print(find_solution(self.key))
+
     def replay(self, replay_token: str, answer: Any) -> Any:
         """Run the one schedule that a token stands for and return its trace, which draws itself."""
         number, deviations = parse(replay_token)
+        if number >= len(self.scenarios):
+            raise ValueError(f"{replay_token!r} is a token of another exercise: {self.key} has {len(self.scenarios)} scenarios.")
         stage = Stage(self.scenarios[number], answer)
         history, wrong = stage.play(Choices(deviations, self.scenarios[number].faults), trace=True)
         told = story(history.trace)
@@ -231,11 +236,11 @@ def _passed(scenario: Scenario, result: Exploration[Wrong]) -> str:
 
 
 def _bound(bounds: Bounds) -> str:
-    caps = ", ".join(f"{cap} {PLURALS.get(kind, kind)}" for kind, cap in bounds.caps.items() if cap)
-    return f"at most {bounds.most} deviations ({caps})"
+    caps = ", ".join(_plural(cap, kind) for kind, cap in bounds.caps.items() if cap)
+    return f"at most {_plural(bounds.most, 'deviation')} ({caps})" if caps else "the order of events alone"
 
 
 def _plural(count: int, noun: str) -> str:
-    if noun.endswith("y"):
-        return f"{count} {noun if count == 1 else noun[:-1] + 'ies'}"
+    if noun.endswith("y") and count != 1:
+        return f"{count} {noun[:-1]}ies"
     return f"{count} {noun}{'' if count == 1 else 's'}"

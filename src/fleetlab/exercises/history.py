@@ -20,6 +20,7 @@ class History:
     world: World
     result: Any = None
     faults: dict[str, int] = field(default_factory=dict)
+    deviated: bool = False
 
     @property
     def sent(self) -> list[Sent]:

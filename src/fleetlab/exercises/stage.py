@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetlab.sim import Deadlock, Runaway
-from fleetlab.sim.choices import Choices
+from fleetlab.sim.choices import PREEMPTION, Choices
 from fleetlab.sim.kernel import Abandoned
-from fleetlab.sim.trace import learner_frame, source_line
+from fleetlab.sim.trace import clock, learner_frame, source_line
 from fleetlab.world.deployment import DeployError
 from fleetlab.world.memory import CannotCopy
 from fleetlab.world.pool import Pool
 from fleetlab.world.world import World
 
 from .history import History
-from .verdict import FAILED, NEVER_FINISHED, RAISED
+from .verdict import FAILED, NEVER_FINISHED, NOT_ATTEMPTED, RAISED
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Stage:
             with _quiet():
                 wrong = self._play(world, history)
                 if wrong is None:
-                    history.faults = {kind: 1 for _, kind in schedule.made if kind}
+                    history.deviated = bool(schedule.forced)
+                    history.faults = {kind: 1 for _, kind in schedule.made if kind and kind != PREEMPTION}
                     wrong = self._judge(history)
             return history, wrong
         finally:
@@ -70,6 +71,11 @@ class Stage:
         return None
 
     def _judge(self, history: History) -> Wrong | None:
+        if not history.deviated:
+            for instance in history.world.instances:
+                for _, error in instance.errors:
+                    if is_mistake(error):
+                        return raised(history.world, error)
         for invariant in self.scenario.invariants:
             found = invariant.holds(history)
             if found:
@@ -81,8 +87,16 @@ def raised(world: World, error: BaseException) -> Wrong:
     """Return what an error of the answer comes to: which one, at which line, where and when."""
     for instance in world.instances:
         for time, cause in instance.errors:
-            return Wrong(RAISED, "RAISED", located(cause, f" in {instance.name} at {time:.3f} s"))
+            if isinstance(cause, NotImplementedError):
+                return Wrong(NOT_ATTEMPTED, "NOT-ATTEMPTED", "The answer still says that it is not implemented.")
+            return Wrong(RAISED, "RAISED", located(cause, f" in {instance.name} at {clock(time)}"))
     return Wrong(RAISED, "RAISED", located(error, ""))
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Tell whether an error is a slip in the code, and not something that the world did to it."""
+    library = type(error).__module__.split(".")[0]
+    return not isinstance(error, OSError) and library not in ("redis", "sqlalchemy", "httpx", "jwt", "werkzeug")
 
 
 def located(error: BaseException, place: str) -> str:

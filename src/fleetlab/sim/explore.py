@@ -7,6 +7,7 @@ the budget, the rest is sampled with priorities (PCT: Burckhardt et al., ASPLOS 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -238,6 +239,7 @@ class Sampled(Choices):
 # -- replay tokens
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_TOKEN = re.compile(f"[{_DIGITS}]+([.][{_DIGITS}]+[{_DIGITS.upper()}])*")
 
 
 def token(scenario: int, deviations: Deviations) -> str:
@@ -248,11 +250,11 @@ def token(scenario: int, deviations: Deviations) -> str:
 
 def parse(text: str) -> tuple[int, Deviations]:
     """Return the scenario and the deviations of a token; raises ValueError for anything else."""
-    try:
-        first, *parts = text.strip().split(".")
-        return _value(first), tuple((_value(part[:-1]), _DIGITS.index(part[-1].lower())) for part in parts)
-    except (ValueError, IndexError):
-        raise ValueError(f"{text!r} is no replay token; one looks like 1.4B.1cC and stands under a failure.") from None
+    text = text.strip()
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"{text!r} is no replay token; one looks like 0.4B.1cC and stands under a failure.")
+    first, *parts = text.split(".")
+    return _value(first), tuple((_value(part[:-1]), _DIGITS.index(part[-1].lower())) for part in parts)
 
 
 def _number(value: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,6 @@ _real_is_alive = threading.Thread.is_alive
 _real_current = threading.current_thread
 _real_get_ident = threading.get_ident
 _FIRST_IDENT = 1 << 40
-_arguments: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], dict[str, Any]]] = weakref.WeakKeyDictionary()
 
 
 def _start(self: threading.Thread) -> None:
@@ -93,18 +91,22 @@ def current_thread() -> threading.Thread:
 class local(_thread._local):
     """Stands for `threading.local`: one set of attributes a task, and one a real thread outside."""
 
+    __slots__ = ("_made_with",)  # of the object itself, the same in every task and thread
+
     def __new__(cls, *args: Any, **kwargs: Any) -> local:
         self = super().__new__(cls, *args, **kwargs)
-        _arguments[self] = (args, kwargs)
+        _made_with.__set__(self, (args, kwargs))
         return self
 
     def _of(self, task: Task) -> dict[str, Any]:
-        store = task.locals.get(self)
+        made_with = _made_with.__get__(self)  # also stands for this object as a key: subclasses may not be hashable
+        _, store = task.locals.get(id(made_with), (None, None))
         if store is None:
-            store = task.locals[self] = {}
+            store = {}
+            task.locals[id(made_with)] = (made_with, store)
             init = type(self).__init__
             if init is not object.__init__:
-                args, kwargs = _arguments[self]
+                args, kwargs = made_with
                 init(self, *args, **kwargs)
         return store  # type: ignore[no-any-return]
 
@@ -132,6 +134,9 @@ class local(_thread._local):
             del self._of(task)[name]
         else:
             raise AttributeError(name)
+
+
+_made_with = local.__dict__["_made_with"]
 
 
 def _class_attribute(self: local, name: str) -> Any:

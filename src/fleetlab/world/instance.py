@@ -120,8 +120,6 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.instance.log.append((self.instance.world.now, record.levelname, record.getMessage()))
-        if record.exc_info and record.exc_info[1] is not None:
-            self.instance.errors.append((self.instance.world.now, record.exc_info[1]))
 
 
 class Instance:
@@ -163,10 +161,18 @@ class Instance:
     def _boot(self) -> None:
         logging.getLogger().addHandler(_Log(self))
         self.env = Env(self)
-        app = self._load()(self.env)
-        self._app = self.deployment.checked(app, self)
+        app = self.deployment.checked(self._load()(self.env), self)
+        if hasattr(app, "wsgi_app"):
+            from flask import got_request_exception
+
+            got_request_exception.connect(self._note_error, app)
+        self._app = app
         self.state = "ready"
         self.mark("ready", "accepts requests")
+
+    def _note_error(self, sender: object, exception: BaseException, **more: object) -> None:
+        """Keep an error that a handler let out: Flask answers it with 500."""
+        self.errors.append((self.world.now, exception))
 
     def kill(self) -> None:
         """End the process at once (SIGKILL): nothing of it reaches the world any more."""

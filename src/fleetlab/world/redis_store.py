@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import defaultdict, deque
@@ -18,10 +19,13 @@ from fakeredis._core import CommandItem, Database
 from fakeredis._helpers import OK, NoResponse, SimpleError, SimpleString
 from fakeredis._socket import FakeSocket
 from fakeredis._socket._resp import convert_to_resp2
-from fakeredis.model import AccessControlList
+from fakeredis._msgs import WRONGTYPE_MSG
+from fakeredis.model import AccessControlList, ZSet
 
 from fleetlab.sim import Process, Record, Simulation, WaitQueue
 from fleetlab.world.network import Network
+
+_EXPIRE_TIME = re.compile(r"invalid expire time in '?(\w+)'?( command)?")
 
 VERSION = (7, 4)
 """The Redis release whose behaviour the store shows."""
@@ -392,7 +396,7 @@ class Socket(FakeSocket):  # type: ignore[misc]
         if source == target:
             items[1] = items[0]
         if not isinstance(items[0].value, list) or (items[0].value and not isinstance(items[1].value, list)):
-            raise SimpleError("WRONGTYPE Operation against a key holding the wrong kind of value")
+            raise SimpleError(WRONGTYPE_MSG)
         if not items[0].value:
             return None
         moved = self._lmove(*items, src, dst, first)
@@ -403,6 +407,26 @@ class Socket(FakeSocket):  # type: ignore[misc]
     def blmove_(self, source: bytes, target: bytes, src: bytes, dst: bytes, timeout: float) -> Any:
         """BLMOVE: it blocks on an empty list."""
         return self._blocking(timeout, lambda first: self._blmove_pass(source, target, src, dst, first))
+
+    def _xreadgroup(self, consumer: bytes, groups: Any, count: Any, noack: bool, idle: Any, first: bool) -> Any:
+        """XREADGROUP: fakeredis' first pass would deliver entries to nobody, or not block."""
+        return super()._xreadgroup(consumer, groups, count, noack, idle, False) or None
+
+    def _empty_stream_read_reply(self, found: Any) -> Any:
+        """XREAD, XREADGROUP: nothing is nil."""
+        return found or None
+
+    def _zpop(self, key: CommandItem, *args: Any, **options: Any) -> Any:
+        """ZPOPMIN and its blocking relatives: they look at the type of what they pop from."""
+        if isinstance(key.value, ZSet):
+            return super()._zpop(key, *args, **options)
+        if key.value:
+            raise SimpleError(WRONGTYPE_MSG)
+        return []
+
+    def _decode_error(self, error: SimpleError) -> Any:
+        error.value = _EXPIRE_TIME.sub(r"invalid expire time in '\1' command", error.value)
+        return super()._decode_error(error)
 
     def _lmpop(self, keys: Any, count: int, left: bool, first: bool) -> Any:
         popped = super()._lmpop(keys, count, left, first)

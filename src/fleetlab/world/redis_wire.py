@@ -217,11 +217,26 @@ class Connection(FakeRedisConnection):  # type: ignore[misc]
         record.reply = "no answer"
         self.disconnect()
         delay = float(dict(record.data).get("delay", LATE))
-        late = task.sim.spawn(_arrive_late, self.home.make_connection(), batch, delay, name=task.lane, daemon=True)
+        other = type(self)(**self.home.connection_kwargs)
+        other.home = self.home
+        late = task.sim.spawn(other.arrive_late, batch, delay, name=task.lane)
         if late.process is not None:  # on its way already, it survives its sender
             del late.process.tasks[late]
             late.process = None
         self._wait_in_vain("Timeout reading from socket")
+
+    def arrive_late(self, batch: Sequence[Sequence[Any]], delay: float) -> None:
+        """Send commands after `delay` virtual seconds, for a client that has long given up."""
+        task = current_task()
+        assert task is not None
+        WaitQueue("its late arrival").wait(delay)
+        try:
+            self._call(task, batch)
+        except redis.RedisError:
+            return
+        if self._sock is not None and self._sock.record is not None:
+            self._sock.record.reply += " (late)"
+        self.disconnect()
 
     # -- read
 
@@ -287,6 +302,7 @@ class Connection(FakeRedisConnection):  # type: ignore[misc]
             sock.record = self._step(task, "wait for a message", (store.name, ALL, "r"))
             end = max(end, sim.now)
         waited = not sock.responses
+        sock.arrival.label = f"{sock.record.what!r} of {store.name}" if sock.record is not None else store.name
         while not sock.responses or store.network.state(task.lane, store.name):
             if sock.closed:
                 raise redis.ConnectionError("Connection closed by server.")

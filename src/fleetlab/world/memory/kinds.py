@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import enum
 import functools
 import types
@@ -38,6 +39,7 @@ _DATA: dict[type, Recipes] = {
     tuple: values.fixed,
     frozenset: values.fixed,
     types.MappingProxyType: values.view,
+    contextvars.ContextVar: values.context_variable,
     weakref.ref: values.weak_reference,
     weakref.WeakKeyDictionary: values.weak_mapping,
     weakref.WeakValueDictionary: values.weak_mapping,

@@ -39,7 +39,7 @@ def _pin_class(survey: Survey, cls: type, root: type) -> None:
     for name, value in _values(cls):
         if _is_memory(value) and not _is_configuration(cls, name):
             raise CannotCopy(f"{cls.__name__}.{name} is {_a(value)} {_why(root)}: {_INSTEAD}.")
-    for value in vars(cls).values():
+    for value in (*vars(cls).values(), *_makers(cls)):
         for function in _functions(value):
             pin(survey, function, root)
     for base in (type(cls), *cls.__bases__):
@@ -83,6 +83,17 @@ def _is_configuration(cls: type, name: str) -> bool:
         return True
     bases = [base for base in cls.__mro__[1:] if not reach.is_learner_class(base)]
     return any(name in vars(base) or name in vars(base).get("__annotations__", ()) for base in bases)
+
+
+def _makers(cls: type) -> Iterator[Any]:
+    """Yield the functions that make default values: of a table's columns, of a model's fields."""
+    for column in getattr(vars(cls).get("__table__"), "columns", ()):
+        for default in (column.default, column.onupdate):
+            made_by = getattr(default, "arg", None)
+            yield made_by
+            yield from (cell.cell_contents for cell in getattr(made_by, "__closure__", None) or ())
+    for field in vars(cls).get("__pydantic_fields__", {}).values():
+        yield getattr(field, "default_factory", None)
 
 
 def _functions(value: Any) -> list[FunctionType]:

@@ -55,11 +55,11 @@ class Survey:
         """Return the slot of a thing, surveying it at the first meeting."""
         if id(thing) in self.translate:
             return self.constant(self.translate[id(thing)])
+        if issubclass(type(thing), ModuleType) and reach.is_learner_module(thing.__name__):
+            return self._open(thing, place)
         slot = self._known.get(id(thing))
         if slot is not None:
             return slot
-        if issubclass(type(thing), ModuleType) and reach.is_learner_module(thing.__name__):
-            return self._open(thing, place)
         if type(thing) is dict and "__builtins__" in thing:
             return self._space(thing)
         slot = self._add(thing, _PENDING)

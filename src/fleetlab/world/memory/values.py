@@ -29,7 +29,7 @@ ATOMIC: frozenset[type] = frozenset(
     (
         *(type(None), bool, int, float, complex, str, bytes, range, slice, object, type(...), type(NotImplemented)),
         *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone, decimal.Decimal),
-        *(fractions.Fraction, uuid.UUID, re.Pattern, re.Match, struct.Struct, contextvars.ContextVar, types.CodeType),
+        *(fractions.Fraction, uuid.UUID, re.Pattern, re.Match, struct.Struct, types.CodeType),
         *(types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType),
         *(types.GetSetDescriptorType, types.MemberDescriptorType),
     )
@@ -127,6 +127,16 @@ def weak_reference(survey: Survey, thing: weakref.ref[Any], place: Place) -> Rec
     if target is None:
         return None
     return Call(place, survey.constant(weakref.ref), [survey.ref(target, place)], complete=False)
+
+
+def context_variable(survey: Survey, thing: contextvars.ContextVar[Any], place: Place) -> None:
+    """Survey a context variable: its values are apart by themselves, its default is not."""
+    try:
+        default = contextvars.Context().run(thing.get)
+    except LookupError:
+        return
+    if not survey.shared(survey.ref(default, place)):
+        raise refusal(place, f"a ContextVar whose default is a {type(default).__name__}", "set it inside the factory")
 
 
 def member(survey: Survey, thing: Any, place: Place) -> None:

@@ -32,6 +32,7 @@ class Settings:
         self._session: dict[str, str] = {}
         self._local: dict[str, str] = {}
         self._before: dict[str, str] | None = None
+        self.touched = False
         for name, value in re.findall(r"-c\s*(\w+)=('[^']*'|\S+)", options):
             self.put(name, value)
 
@@ -48,6 +49,7 @@ class Settings:
             duration(value)
         if in_transaction and self._before is None:
             self._before = dict(self._session)
+        self.touched = True
         (self._local if local else self._session)[name] = value
 
     def reset(self, name: str) -> None:
@@ -63,7 +65,7 @@ class Settings:
 
     def seconds(self, name: str) -> float | None:
         """Return a time limit in seconds, or None if there is none."""
-        if not self._session and not self._local:
+        if not self.touched:
             return None
         return duration(self.show(name)) or None
 

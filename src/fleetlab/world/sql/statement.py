@@ -7,7 +7,7 @@ from typing import Any
 from . import ddl, translate
 from .errors import refuse
 from .tokens import Token, find, line, name_of, op, sql_of, tokens, word
-from .values import show
+from .values import SHOW, show_rows
 
 _LONGEST = 70
 _CONTROL = frozenset(
@@ -16,6 +16,7 @@ _CONTROL = frozenset(
 _DDL = frozenset(("CREATE", "DROP", "ALTER", "TRUNCATE"))
 _DML = frozenset(("INSERT", "UPDATE", "DELETE"))
 _READS = frozenset(("SELECT", "VALUES", "TABLE"))
+_REQUESTS = ("pg_advisory", "pg_try", "pg_sleep")
 _REFUSED = frozenset(
     "LISTEN UNLISTEN NOTIFY PREPARE EXECUTE DEALLOCATE COPY MERGE DECLARE FETCH CLOSE MOVE EXPLAIN VACUUM ANALYZE GRANT REVOKE "
     "CALL DO COMMENT CLUSTER REINDEX REFRESH DISCARD CHECKPOINT LOAD SECURITY REASSIGN IMPORT".split()
@@ -32,8 +33,10 @@ class Statement:
     `kind` is read, write, ddl, control or quiet (SQLAlchemy's own look into the catalogue: no step, no trace).
     """
 
+    MARK = "(/* columns of the constraint */)"
+
     __slots__ = (
-        "change", "deletes", "kind", "locking", "names", "original", "probe", "probe_skip", "scan", "short", "short_skip",
+        "change", "constraint", "deletes", "empty", "kind", "locking", "names", "original", "plain_read", "probe", "probe_skip", "scan", "short", "short_skip",
         "sql", "table", "template", "touches",
     )  # fmt: skip
 
@@ -44,7 +47,7 @@ class Statement:
         self.table, self.sql, self.scan = "", text, False
         self.change: ddl.Change | None = None
         self.locking = translate.Locking()
-        self.probe, self.probe_skip = "", 0
+        self.probe, self.probe_skip, self.constraint, self.empty = "", 0, "", ""
         self.deletes = verb in ("DELETE", "UPDATE")
         self.kind = _kind(parts, verb)
         if self.kind == "ddl":
@@ -52,10 +55,12 @@ class Statement:
             self.sql, self.table = sql_of(self.change.parts), self.change.table
         elif self.kind in ("read", "write"):
             self._query(parts, verb)
+        self.plain_read = self.kind == "read" and not any(part.text.lower().startswith(_REQUESTS) for part in parts)
         self._show(parts, store)
 
     def _query(self, parts: list[Token], verb: str) -> None:
         done, self.locking = translate.translated(parts)
+        done = self._named(done)
         self.sql = sql_of(_numbered(done))
         self.table = _table(done)
         self.scan = any(part.kind == "word" and part.text.lower() in _MOMENTS for part in done)
@@ -63,11 +68,31 @@ class Statement:
             self.kind = "write"
         if verb in ("SELECT", "VALUES"):
             self.probe = self.sql
-        elif verb in ("UPDATE", "DELETE") and parts[0].up != "WITH":
+        elif parts[0].up != "WITH":
+            self._empty(done, verb)
             self._probe(done, verb)
+
+    def _empty(self, parts: list[Token], verb: str) -> None:
+        """Make the query with the columns of RETURNING, and no row."""
+        at = find(parts, "RETURNING")
+        if at >= 0:
+            table = parts[1 if verb == "UPDATE" else 2]
+            returned = [part if part.up != table.up else table for part in parts[at + 1 :]]
+            limit = [word("LIMIT"), word("0")]
+            self.empty = sql_of([word("SELECT"), *returned, word("FROM"), table, *limit])
+
+    def _named(self, parts: list[Token]) -> list[Token]:
+        """Note the constraint of `ON CONFLICT ON CONSTRAINT name`, whose columns are known when it runs."""
+        at = find(parts, "ON", "CONFLICT", "ON", "CONSTRAINT")
+        if at < 0:
+            return parts
+        self.constraint = name_of(parts[at + 4])
+        return [*parts[: at + 2], op(self.MARK), *parts[at + 5 :]]
 
     def _probe(self, parts: list[Token], verb: str) -> None:
         """Make the query that tells whether any row would change: one that changes none waits for nobody."""
+        if verb not in ("UPDATE", "DELETE"):
+            return
         head = 1 if verb == "UPDATE" else 2
         end = find(parts, "SET") if verb == "UPDATE" else find(parts, "WHERE")
         if (find(parts, "FROM") >= 0 and verb == "UPDATE") or find(parts, "USING") >= 0:
@@ -94,18 +119,28 @@ class Statement:
             self.short = "SELECT … " + line(parts[start:], self.table)
             self.short_skip = sum(part.kind == "param" for part in parts[:start])
 
-    def what(self, parameters: Any) -> str:
+    def what(self, parameters: Any, many: bool = False) -> str:
         """Return the statement in one short line with its parameters filled in."""
+        if many:
+            return f"{self.what(parameters[0])} … {len(parameters)} times"
         if parameters.__class__ is dict:
             parameters = [parameters.get(name) for name in self.names]
         try:
-            shown = tuple(map(show, parameters))
+            shown = tuple([SHOW[value.__class__](value) for value in parameters])
             text = self.template % shown
             if len(text) > _LONGEST and self.short:
                 text = self.short % shown[self.short_skip :]
         except (TypeError, ValueError):  # a wrong number of parameters: the error comes when it runs
             text = self.template.replace("%s", "?").replace("%%", "%")
         return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+    def reply(self, rows: list[Any] | None, count: int) -> str:
+        """Return the reply as short text."""
+        if rows is not None:
+            return show_rows(rows)
+        if self.kind != "write":
+            return "OK"
+        return "1 row" if count == 1 else f"{count} rows"
 
     def probe_parameters(self, parameters: Any) -> Any:
         """Return the parameters of the probe."""

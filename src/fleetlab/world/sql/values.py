@@ -120,7 +120,9 @@ def adapted(parameters: Any) -> Any:
 def _quoted(text: str) -> str:
     if len(text) > _LONGEST:
         text = text[: _LONGEST - 1] + "…"
-    return "'" + text.replace("'", "''").replace("\n", " ") + "'"
+    if "'" in text or "\n" in text:
+        text = text.replace("'", "''").replace("\n", " ")
+    return f"'{text}'"
 
 
 def _show_moment(when: datetime) -> str:
@@ -128,36 +130,46 @@ def _show_moment(when: datetime) -> str:
     return "'" + text.replace("+00:00", "+00") + "'"
 
 
-_SHOW: dict[type, Callable[[Any], str]] = {
-    int: int.__repr__,
-    float: float.__repr__,
-    str: _quoted,
-    Parsed: _quoted,
-    type(None): lambda value: "NULL",
-    bool: lambda value: "true" if value else "false",
-    bytes: lambda value: "'\\x" + value[:8].hex() + "'",
-    datetime: _show_moment,
-    timedelta: lambda span: f"'{span}'",
-    Decimal: str,
-    dict: lambda value: _quoted(json.dumps(value, default=str)),
-    list: lambda value: _quoted(json.dumps(value, default=str)),
-}
+class _Shown(dict[type, Callable[[Any], str]]):
+    """How to show a value of each type; of an unknown one, its text."""
+
+    def __missing__(self, cls: type) -> Callable[[Any], str]:
+        return lambda value: _quoted(str(value))
 
 
-def show(value: Any) -> str:
-    """Return a value as a short SQL literal, for a trace."""
-    known = _SHOW.get(value.__class__)
-    return known(value) if known is not None else _quoted(str(value))
+SHOW = _Shown(
+    {
+        int: int.__repr__,
+        float: float.__repr__,
+        str: _quoted,
+        Parsed: _quoted,
+        type(None): lambda value: "NULL",
+        bool: lambda value: "true" if value else "false",
+        bytes: lambda value: "'\\x" + value[:8].hex() + "'",
+        datetime: _show_moment,
+        timedelta: lambda span: f"'{span}'",
+        Decimal: str,
+        dict: lambda value: _quoted(json.dumps(value, default=str)),
+        list: lambda value: _quoted(json.dumps(value, default=str)),
+    }
+)
+"""How a trace shows a value: as a short SQL literal."""
 
 
 def show_rows(rows: Sequence[Sequence[Any]]) -> str:
     """Return a result as short text: the rows if they are few and small, else their number."""
     count = len(rows)
-    if count and count <= 3:
-        text = ", ".join(["(" + ", ".join(map(show, row)) + ("," if len(row) == 1 else "") + ")" for row in rows])
+    if 0 < count <= 3:
+        text = ", ".join([_show_row(row) for row in rows])
         if len(text) <= 60:
             return f"[{text}]"
-    return f"{count} row" if count == 1 else f"{count} rows"
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _show_row(row: Sequence[Any]) -> str:
+    if len(row) == 1:
+        return f"({SHOW[row[0].__class__](row[0])},)"
+    return "(" + ", ".join([SHOW[value.__class__](value) for value in row]) + ")"
 
 
 def with_moments(rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:

@@ -1,0 +1,36 @@
+"""How the cases measure: the best of several rounds, in processor time, and bare calls in a process of their own."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+
+def best(f: Callable[[], object], rounds: int = 5) -> float:
+    """Return the least processor seconds that `f` takes in several rounds: the round that was disturbed least."""
+    times = []
+    for _ in range(rounds):
+        gc.collect()
+        began = time.process_time()
+        f()
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def bare(code: str) -> float:
+    """Return what a snippet prints, run in a process that never imports fleetlab: real clocks, real locks."""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(result.stdout.split()[-1])
+
+
+BEST = """
+import gc, time
+def best(f, rounds=5):
+    times = []
+    for _ in range(rounds):
+        gc.collect(); began = time.process_time(); f(); times.append(time.process_time() - began)
+    return min(times)
+"""
