@@ -7,7 +7,8 @@ import json
 import platform
 from pathlib import Path
 
-from cases import CASES
+import cases
+import explore_cases
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +20,7 @@ def main() -> None:
     options = parser.parse_args()
     table = Table("what", "measured", "reach", "")
     results = []
-    for name, reach, case in CASES:
+    for name, reach, case in [*cases.CASES, *explore_cases.CASES]:
         if options.only not in name:
             continue
         value, unit = case()

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 import redis
+import redis_fixtures
 from redis.backoff import ConstantBackoff
 from redis.exceptions import LockNotOwnedError, ResponseError, WatchError
 from redis.retry import Retry
-from redis_fixtures import Bench, redis_bench  # noqa: F401
 
 from fleetlab.sim import Deadlock, Process, Simulation
 from fleetlab.world.network import Network
 from fleetlab.world.redis import RedisServer, options, real_client
 from fleetlab.world.redis_words import batch_text, command_text, reply_text, touches, touches_of_batch
+
+Bench, redis_bench = redis_fixtures.Bench, redis_fixtures.redis_bench
 
 # -- steps and their text
 
@@ -138,9 +140,7 @@ def test_texts_are_short():
     )
     assert command_text(("EVALSHA", "0123456789" * 4, 0)) == "EVALSHA 01234567… 0"
     batch = [("MULTI",), *[("SET", f"key:{i}", "v" * 30) for i in range(9)], ("EXEC",)]
-    assert batch_text(batch) == (
-        f"MULTI; SET key:0 {'v' * 30}; SET key:1 {'v' * 30}; 7 more; EXEC"
-    )
+    assert batch_text(batch) == (f"MULTI; SET key:0 {'v' * 30}; SET key:1 {'v' * 30}; 7 more; EXEC")
     assert reply_text([b"a", None, [1, {b"k": 2.5}]]) == "[a, (nil), [1, {k: 2.5}]]"
 
 
@@ -178,11 +178,12 @@ class Faulty:
 
     def choose(self, options):
         """The first goes on."""
-        return 0
+        return options[0]
 
     def at_step(self, task, others, step):
         """Answer with the next fault."""
-        return self.faults.pop(0) if self.faults else 0
+        fault = self.faults.pop(0) if self.faults else ""
+        return (lambda sim, task, step: fault) if fault else None
 
 
 def _faulty(*faults):
@@ -195,7 +196,7 @@ def test_lost_reply_counts_once(redis_bench):
     sim, r = _faulty("lost reply")
 
     def work():
-        with pytest.raises(redis.TimeoutError, match="^Timeout reading from socket$"):
+        with pytest.raises(redis.TimeoutError, match=r"^Timeout reading from socket$"):
             r.incr("n")
         assert time.monotonic() == 5.0
         return r.get("n")
@@ -248,7 +249,7 @@ def test_late_effect_survives_its_sender():
 
 
 def test_outage_refuses_and_recovers(redis_bench):
-    """During an outage a call fails at once, in redis-py's words; after it the same client works, and the data is there."""
+    """During an outage a call fails at once, in redis-py's words; after it the same client finds its data."""
     r = redis_bench.client("shop-1")
 
     def work():
@@ -287,9 +288,9 @@ def test_outage_drops_who_waits(redis_bench):
     failures = []
 
     def wait(call):
-        with pytest.raises(redis.ConnectionError, match="^Connection closed by server.$"):
+        with pytest.raises(redis.ConnectionError) as error:
             call()
-        failures.append(redis_bench.sim.now)
+        failures.append((redis_bench.sim.now, str(error.value)))
 
     def listen():
         p = r.pubsub(ignore_subscribe_messages=True)
@@ -301,7 +302,8 @@ def test_outage_drops_who_waits(redis_bench):
     redis_bench.sim.run(until=2)
     redis_bench.server.outage(5)
     redis_bench.sim.run()
-    assert failures == [2.0, 2.0]
+    refused = "Error 111 connecting to redis:6379. Connection refused."  # a subscriber connects again at once
+    assert sorted(failures) == [(2.0, "Connection closed by server."), (2.0, refused)]
 
 
 def test_outage_ends_a_watch(redis_bench):
@@ -331,7 +333,7 @@ def test_partition_times_out(redis_bench):
         redis_bench.network.partition("shop-1", "redis")
         begin = time.monotonic()
         for message in ("Timeout reading from socket", "Timeout connecting to server"):
-            with pytest.raises(redis.TimeoutError, match=f"^{message}$"):
+            with pytest.raises(redis.TimeoutError, match=rf"^{message}$"):
                 one.set("cart", "milk")
         waited = time.monotonic() - begin
         redis_bench.network.heal()
@@ -632,6 +634,34 @@ def test_messages_are_delivered_in_order_of_subscription(redis_bench):
     assert sorted(seen) == names
 
 
+def test_members_of_a_set_have_an_order(redis_bench):
+    """A loop over a set's members is the same in every run; otherwise they are a set."""
+    r = redis_bench.server.client()
+    r.sadd("basket", "tea", "milk", "honey", "bread")
+    r.srem("basket", "milk")
+    members = r.smembers("basket")
+    assert (list(members), repr(members)) == (["tea", "honey", "bread"], "{'tea', 'honey', 'bread'}")
+    assert members == {"bread", "honey", "tea"}
+    assert isinstance(members, set)
+
+
+def test_attempts_and_keys_can_be_counted(redis_bench):
+    """The server knows how often it was tried, also in vain, and how many keys it holds."""
+    r = redis_bench.client("shop-1")
+
+    def work():
+        r.set("a", 1)
+        r.set("b", 1, ex=5)
+        redis_bench.server.outage(1)
+        with pytest.raises(redis.ConnectionError):
+            r.get("a")
+
+    redis_bench.call(work)
+    assert (redis_bench.server.attempts, redis_bench.server.size()) == (3, 2)
+    redis_bench.sim.run(until=6)
+    assert redis_bench.server.size() == 1
+
+
 def test_client_costs_no_randomness(redis_bench):
     """Making a client leaves the random numbers of its process alone."""
 
@@ -766,7 +796,7 @@ def test_options_are_the_same_for_real():
 )
 def test_what_it_cannot_do_is_refused(redis_bench, call):
     """Nothing is silently ignored: one sentence says what is missing."""
-    with pytest.raises(ResponseError, match="^The simulated Redis cannot do this: .* Run it against a real Redis.$"):
+    with pytest.raises(ResponseError, match=r"^The simulated Redis cannot do this: .* Run it against a real Redis.$"):
         call(redis_bench.server.client())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -14,11 +16,12 @@ from fleetlab.sim.locks import virtual
 from fleetlab.sim.process import stream
 
 from .network import Network
+from .redis_client import Client, Pool
 from .redis_store import Store
 from .redis_wire import Connection
 
 TIMEOUT = 5.0
-"""Socket timeout of every client, in seconds; a command that blocks for longer raises `redis.TimeoutError`, as for real."""
+"""Socket timeout of every client, in seconds; a command that blocks for longer raises `redis.TimeoutError`."""
 
 
 def options() -> dict[str, Any]:
@@ -73,15 +76,22 @@ class RedisServer:
         return client
 
     def _make(self, key: Any, more: dict[str, Any]) -> Client:
-        task = current_task()
-        before = stream(task).getstate() if task is not None else None
-        with virtual():
-            pool = Pool(connection_class=Connection, host=self.name, server=self._store, **(options() | more))
-            client = Client(connection_pool=pool)
-        if task is not None:
-            stream(task).setstate(before)  # the pool's own id costs the task nothing
+        of_client = {name: more[name] for name in ("single_connection_client",) if name in more}
+        of_pool = options() | {name: value for name, value in more.items() if name not in of_client}
+        with virtual(), _same_chance():
+            pool = Pool(connection_class=Connection, host=self.name, server=self._store, **of_pool)
+            client = Client(connection_pool=pool, **of_client)
         self._clients.setdefault(key, []).append(client)
         return client
+
+    @property
+    def attempts(self) -> int:
+        """How many steps were taken towards this server, successful or not."""
+        return self._store.attempts
+
+    def size(self) -> int:
+        """Return how many keys there are now."""
+        return self._store.size()
 
     def outage(self, seconds: float, lose_data: bool = False) -> None:
         """Be out of reach for `seconds` of virtual time; with `lose_data` come back empty."""
@@ -118,70 +128,12 @@ class RedisServer:
         return f"<Redis {self.name}>"
 
 
-class Pool(redis.ConnectionPool):
-    """redis-py's pool for connections of one process; it connects when a command is sent, so that this is one step."""
-
-    owner: Process | None = None
-
-    def _checkpid(self) -> None:
-        """Do nothing: another process of the simulation is no fork of this one."""
-
-    def get_connection(self, command_name: Any = None, *keys: Any, **more: Any) -> Any:
-        """Return an idle connection, or a new one."""
-        idle = self._available_connections
-        connection = idle.pop() if idle else self.make_connection()
-        self._in_use_connections.add(connection)
-        sock = connection._sock
-        if sock is not None and (sock.closed or sock.responses):
-            connection.disconnect()
-        return connection
-
-    def make_connection(self) -> Any:
-        """Return a new connection that belongs to this pool."""
-        connection = super().make_connection()
-        connection.home = self
-        return connection
-
-    def release(self, connection: Any) -> None:
-        """Take a connection back, unless it belongs to a schedule that is over."""
-        if connection in self._in_use_connections:
-            self._in_use_connections.remove(connection)
-            if connection.should_reconnect():
-                connection.disconnect()
-            self._available_connections.append(connection)
-
-    def begin_again(self) -> None:
-        """Keep the idle connections, and forget those that a schedule which is over still holds."""
-        self._created_connections -= len(self._in_use_connections)
-        self._in_use_connections = set()
-        for connection in self._available_connections:
-            if connection.username or connection.password or connection.credential_provider:
-                connection.disconnect()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.connection_kwargs['server']!r}>"
-
-
-class Client(redis.Redis):
-    """redis-py's client; what it makes outside a task can be waited for inside one."""
-
-    connection_pool: Pool
-
-    def pubsub(self, **more: Any) -> Any:
-        """Return a Publish/Subscribe object."""
-        with virtual():
-            return super().pubsub(**more)
-
-    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
-        """Return a pipeline."""
-        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-
-
-class Pipeline(redis.client.Pipeline):
-    """redis-py's pipeline; one that is left lying about sends no command when it is collected."""
-
-    def __del__(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.disconnect()
-            self.connection_pool.release(connection)
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """Let a pool draw the id that it gives itself without cost to the running task's random numbers."""
+    task = current_task()
+    random = stream(task) if task is not None else None
+    before = random.getstate() if random is not None else ()
+    yield
+    if random is not None:
+        random.setstate(before)

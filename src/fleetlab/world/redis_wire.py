@@ -10,31 +10,34 @@ from math import inf
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import fakeredis
 import redis
 import redis.lock
 import redis.retry
-from fakeredis import FakeRedisConnection
-from redis.connection import SENTINEL
+from redis.utils import SENTINEL
 
-from fleetlab.sim import Killed, Process, Record, Task, WaitQueue, current_task
+from fleetlab.sim import Killed, Record, Task, WaitQueue, current_task
 from fleetlab.sim.trace import Touches
 
-from .redis_store import Socket, Store
+from .redis_socket import Socket
+from .redis_store import Store
 from .redis_words import ALL, batch_text, command_text, reply_text, touches, touches_of_batch
 
 if TYPE_CHECKING:
-    from .redis import Pool
+    from .redis_client import Pool
+
+FakeRedisConnection: Any = fakeredis.FakeRedisConnection  # its annotations allow no other socket
 
 LATE = 30.0
 """How many virtual seconds a late effect comes after its command, unless the fault says otherwise."""
 
 KEEPALIVE = 45.0
-"""Virtual seconds after which a connection without a socket timeout is found dead (redis-py: 30 s and 3 probes of 5 s)."""
+"""Virtual seconds until a connection without a socket timeout is found dead: redis-py's 30 s and 3 probes of 5 s."""
 
 # Bound before the clocks were replaced, if redis was imported first.
 redis.retry.sleep = time.sleep  # type: ignore[attr-defined]
 # A lock's token is a uuid1, which C makes from the real clock; inside a task it is drawn from the task's own chance.
-redis.lock.uuid = SimpleNamespace(  # type: ignore[attr-defined]
+redis.lock.uuid = SimpleNamespace(  # type: ignore[assignment,attr-defined]
     uuid1=lambda: uuid.uuid1() if current_task() is None else uuid.uuid4()
 )
 
@@ -68,6 +71,18 @@ class Connection(FakeRedisConnection):  # type: ignore[misc]
             self.connect_check_health(check_health=False)
         finally:
             self._shaking = False
+
+    def _open(self) -> Socket:
+        """Return the server's end of this connection, connected and of the present generation."""
+        sock = self._sock
+        if sock is None or sock.closed:
+            self.connect()
+            sock = self._sock
+            assert sock is not None
+        if sock.generation != self._server.generation:
+            sock.begin_again()
+            self._own(sock)
+        return sock
 
     def _connect(self) -> Socket:
         sock = Socket(self._server, self.db, self._client_info)
@@ -124,10 +139,9 @@ class Connection(FakeRedisConnection):  # type: ignore[misc]
             raise
 
     def _call(self, task: Task, batch: Sequence[Sequence[Any]]) -> None:
-        store = self._server
-        if self._sock is None and not store.network.state(task.lane, store.name):
-            self.connect()
-        sock = self._sock
+        store, sock = self._server, self._sock
+        if sock is None or sock.generation != store.generation:
+            sock = self._open() if not store.network.state(task.lane, store.name) else None
         if len(batch) == 1:
             record = self._step(task, command_text(batch[0]), touches(store.name, batch[0]))
         else:
@@ -149,19 +163,13 @@ class Connection(FakeRedisConnection):  # type: ignore[misc]
         store = self._server
         if task.sim is not store.sim:
             raise RuntimeError(f"{task.lane} calls {store.name}, which belongs to another simulation.")
+        store.attempts += 1
         latency = store.network.latency[store.name]
         return store.sim.step(task, what, touched, store.name, "call", latency, sys._getframe(3))
 
     def _execute(self, batch: Sequence[Sequence[Any]]) -> None:
         """Let the server run the commands, now."""
-        sock = self._sock
-        if sock is None or sock.closed:
-            self.connect()
-            sock = self._sock
-            assert sock is not None
-        if sock.generation != self._server.generation:
-            sock.begin_again()
-            self._own(sock)
+        sock = self._open()
         encode = self.encoder.encode
         for args in batch:
             if " " in args[0]:
@@ -274,9 +282,7 @@ class Connection(FakeRedisConnection):  # type: ignore[misc]
 
     def can_read(self, timeout: float | None = 0) -> bool:
         """Tell whether there is something to read, waiting at most `timeout` virtual seconds for it."""
-        self.connect()
-        sock = self._sock
-        assert sock is not None
+        sock = self._open()
         if current_task() is None:
             if timeout and not sock.responses:
                 raise self._standstill()

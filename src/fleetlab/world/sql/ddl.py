@@ -145,7 +145,7 @@ def _declared(name: Token, kind: str, arguments: Parts) -> tuple[Parts, Parts]:
     if _TYPES[kind] == "TEXT" and arguments:
         size = arguments[0].text
         length = f"{'character varying' if 'VAR' in kind else 'character'}({size})"
-        return [word("TEXT")], tokens(
+        return [word(f"{'VARCHAR' if 'VAR' in kind else 'CHAR'}({size})")], tokens(
             f'CONSTRAINT "22001 value too long for type {length}" CHECK (length({name.text}) <= {size})'
         )
     return [word(_TYPES[kind])], []

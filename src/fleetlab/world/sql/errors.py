@@ -76,7 +76,7 @@ def _not_null(found: re.Match[str], names: Names) -> psycopg.Error:
 
 
 def _check(found: re.Match[str], names: Names) -> psycopg.Error:
-    coded = re.fullmatch(r"(\w{5}) (.*)", found[1])
+    coded = re.fullmatch(r"(\d[0-9A-Z]{4}) (.*)", found[1])
     if coded:  # a check of ours, which stands for a type
         return error(coded[1], coded[2])
     table, name = names.check(found[1])
@@ -104,6 +104,10 @@ _TRANSLATIONS: list[tuple[str, Callable[[re.Match[str], Names], psycopg.Error]]]
     (r"NOT NULL constraint failed: ([^.]+)\.(.+)", _not_null),
     (r"CHECK constraint failed: (?s:(.+))", _check),
     (r"FOREIGN KEY constraint failed", _foreign_key),
+    (
+        r"table .+ has \d+ columns? but \d+ values were supplied|\d+ values for \d+ columns",
+        _plain(pg.SyntaxError, "INSERT has more expressions than target columns"),
+    ),
     (r"no such table: (?:main\.)?(.+)", _plain(pg.UndefinedTable, r'relation "\1" does not exist')),
     (r"no such column: (.+)", _plain(pg.UndefinedColumn, r'column "\1" does not exist')),
     (

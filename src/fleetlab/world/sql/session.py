@@ -7,6 +7,7 @@ a change that changes nothing gives the lock back at once, as row locks would ne
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -274,13 +275,25 @@ class Session:
         if many:
             cursor = self.raw.executemany(sql, [adapted(one) for one in parameters])
             return None, None, cursor.rowcount
-        cursor = self.raw.execute(sql, adapted(parameters))
+        try:
+            cursor = self.raw.execute(sql, adapted(parameters))
+        except sqlite3.OperationalError as failure:
+            cursor = self.raw.execute(self._with_fewer(statement, failure), adapted(parameters))
         if cursor.description is None:
             return None, None, max(cursor.rowcount, 0)
         rows = cursor.fetchall()
         if statement.scan:
             rows = with_moments(rows)
         return rows, cursor.description, len(rows)
+
+    def _with_fewer(self, statement: Statement, failure: sqlite3.OperationalError) -> str:
+        """Name the columns of an INSERT that gives fewer values: PostgreSQL takes defaults for the rest."""
+        found = re.fullmatch(r"table (.+) has (\d+) columns but (\d+) values were supplied", str(failure))
+        if found is None or int(found[3]) > int(found[2]):
+            raise failure
+        names = [row[1] for row in self.raw.execute(f'PRAGMA table_info("{found[1]}")').fetchall()]
+        listed = ", ".join(f'"{name}"' for name in names[: int(found[3])])
+        return re.sub(r"^(INSERT INTO \S+)", rf"\1 ({listed})", statement.sql, count=1, flags=re.I)
 
     def _with_columns(self, statement: Statement, sql: str) -> str:
         columns = Names(self.raw).columns(statement.table, statement.constraint)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -167,8 +168,8 @@ REFLECTED: dict[str, Any] = {
     "INT": types.INTEGER,
     "PG_BOOLEAN": types.BOOLEAN,
     "PG_NUMERIC": types.NUMERIC,
-    "PG_TIMESTAMPTZ": TIMESTAMP(timezone=True),
-    "PG_TIMESTAMP": TIMESTAMP(),
+    "PG_TIMESTAMPTZ": partial(TIMESTAMP, timezone=True),
+    "PG_TIMESTAMP": TIMESTAMP,
     "PG_DATE": types.DATE,
     "PG_TIME": types.TIME,
     "PG_INTERVAL": INTERVAL,

@@ -1,0 +1,70 @@
+"""What the scenarios of this lesson share: units, keys, clients that try again, and the contract with an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+
+from fleetlab.world.http import Client, Sent
+from fleetlab.world.world import World
+
+from ..history import History
+
+MINUTE = 60.0
+DAY = 24 * 60 * MINUTE
+LIFE = 15 * MINUTE
+"""How long an access token lives, in virtual seconds."""
+LEEWAY = MINUTE
+"""How long after its end a token may still pass, for clocks that differ."""
+
+KEYS = {f"k{n}": f"{n}-of-the-keys-of-this-lab-0123456789abcdef" for n in (1, 2)}
+
+
+def browser(world: World, name: str, service: str = "shop", **options: Any) -> Client:
+    """Return a client that keeps cookies for https, where cookies marked as secure are sent too."""
+    return world.client(name, base_url=f"https://{service}", **options)
+
+
+def patiently(call: Callable[[], httpx.Response], tries: int = 3) -> httpx.Response:
+    """Call again where an instance died or no answer came, as a person at a browser does."""
+    for _ in range(tries):
+        try:
+            response = call()
+        except httpx.HTTPError:
+            continue
+        if response.status_code not in (502, 503):
+            return response
+    return httpx.Response(504)
+
+
+def field(response: httpx.Response, name: str) -> Any:
+    """Return one field of a JSON answer, or None where there is none."""
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    return body.get(name) if isinstance(body, dict) and response.is_success else None
+
+
+def disagreement(history: History, path: str, fields: Sequence[str]) -> str | None:
+    """Return which answer to `path` was no JSON with these fields, although nothing had gone wrong."""
+    if history.deviated:
+        return None
+    for request in history.sent:
+        if request.path == path and not (request.ok and _has(request, fields)):
+            wanted = ", ".join(f'"{name}"' for name in fields)
+            return f"{asked(request)}, without any fault; the contract says 200 and JSON with {wanted}."
+    return None
+
+
+def _has(request: Sent, fields: Sequence[str]) -> bool:
+    return isinstance(request.json, dict) and all(request.json.get(name) for name in fields)
+
+
+def asked(request: Sent) -> str:
+    """Return who asked for what and got what, as the beginning of a sentence."""
+    text = request.response.text if request.response is not None else ""
+    body = f" {text.strip():.40}" if text.strip() else ""
+    return f"{request.client} asked {request.method} {request.path} and got {request.outcome}{body}"
