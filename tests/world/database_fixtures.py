@@ -80,6 +80,21 @@ def _rows(result: sa.CursorResult[Any]) -> Any:
     return [tuple(row) for row in result] if result.returns_rows else result.rowcount
 
 
+def _outcome(act: Callable[[], Any]) -> Any:
+    """Return what an act returned or raised."""
+    try:
+        return act()
+    except Exception as error:
+        return error
+
+
+def _value(outcome: Any) -> Any:
+    """Return an outcome, or raise it."""
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
 class Stage:
     """A database server with nothing in it; `real` tells which of the two it is."""
 
@@ -134,17 +149,17 @@ class FakeStage(Stage):
 
     def begin(self, actor: Actor, act: Callable[[], Any]) -> Call:
         sim = self.database.sim
-        task = sim.spawn(act)
+        outcome: list[Any] = []
+        sim.spawn(lambda: outcome.append(_outcome(act)), name="actor")
 
         def finished(seconds: float) -> bool:
             deadline = sim.now + seconds
-            while not task.finished and sim.now < deadline:
+            while not outcome and sim.now < deadline:
                 sim.run(until=min(deadline, sim.now + 0.05))
-            sim._unseen.pop(task, None)
-            return task.finished
+            return bool(outcome)
 
         finished(_GRACE)
-        return Call(finished, task.value)
+        return Call(finished, lambda: _value(outcome[0]))
 
     def sever(self, actor: Actor) -> None:
         actor.connection.connection.dbapi_connection.session.cut("server closed the connection unexpectedly")
@@ -174,21 +189,12 @@ class RealStage(Stage):
         outcome: list[Any] = []
 
         def run() -> None:
-            try:
-                outcome.append(act())
-            except BaseException as error:
-                outcome.append(error)
+            outcome.append(_outcome(act))
             done.set()
 
         self._queue_of(actor).put(run)
         done.wait(_GRACE)
-
-        def value() -> Any:
-            if isinstance(outcome[0], BaseException):
-                raise outcome[0]
-            return outcome[0]
-
-        return Call(done.wait, value)
+        return Call(done.wait, lambda: _value(outcome[0]))
 
     def _queue_of(self, actor: Actor) -> queue.Queue[Any]:
         if id(actor) not in self._threads:

@@ -276,7 +276,7 @@ class TestUniqueness:
     def test_on_conflict_do_update(self, database_stage: Stage) -> None:
         """PostgreSQL's own insert construct works: by columns, by the constraint's name, with a condition."""
         users = sa.Table("users", sa.MetaData(), sa.Column("name", sa.Text, primary_key=True), sa.Column("n", sa.Integer))
-        ada = database_stage.actor()
+        ada = database_stage.actor(preserve_rowcount=True)
         ada.run(lambda c: users.create(c))
         add = insert(users).values(name="eve", n=1)
         assert ada.run(lambda c: c.execute(add).rowcount) == 1

@@ -14,6 +14,7 @@ from fleetlab.sim.kernel import Abandoned
 from fleetlab.sim.trace import clock, learner_frame, source_line
 from fleetlab.world.deployment import DeployError
 from fleetlab.world.memory import CannotCopy
+from fleetlab.world import routing
 from fleetlab.world.pool import Pool
 from fleetlab.world.world import World
 
@@ -37,6 +38,7 @@ class Stage:
         self.scenario = scenario
         self.answer = answer
         self.pool = Pool()
+        routing.remember()
 
     def run(self, schedule: Choices, *, trace: bool = False) -> Wrong | None:
         """Run the scenario once and return what was wrong, or None."""

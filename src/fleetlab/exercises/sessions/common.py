@@ -48,19 +48,20 @@ def field(response: httpx.Response, name: str) -> Any:
     return body.get(name) if isinstance(body, dict) and response.is_success else None
 
 
+def said(request: Sent, name: str) -> Any:
+    """Return one field of the JSON that a request was answered with, or None where there is none."""
+    return field(request.response, name) if request.response is not None else None
+
+
 def disagreement(history: History, path: str, fields: Sequence[str]) -> str | None:
     """Return which answer to `path` was no JSON with these fields, although nothing had gone wrong."""
     if history.deviated:
         return None
     for request in history.sent:
-        if request.path == path and not (request.ok and _has(request, fields)):
+        if request.path == path and not all(said(request, name) for name in fields):
             wanted = ", ".join(f'"{name}"' for name in fields)
             return f"{asked(request)}, without any fault; the contract says 200 and JSON with {wanted}."
     return None
-
-
-def _has(request: Sent, fields: Sequence[str]) -> bool:
-    return isinstance(request.json, dict) and all(request.json.get(name) for name in fields)
 
 
 def asked(request: Sent) -> str:

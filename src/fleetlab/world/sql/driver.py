@@ -140,8 +140,9 @@ class Cursor:
         return iter(self.fetchall())
 
     def close(self) -> None:
-        """Forget the rows."""
+        """Forget the rows, and how many there were, as psycopg does."""
         self._rows = None
+        self.rowcount = -1
 
     def setinputsizes(self, *sizes: Any) -> None:
         """Do nothing, as psycopg does not either."""
