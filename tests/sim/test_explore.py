@@ -73,6 +73,22 @@ def test_pruning_tries_a_state_once_however_it_was_reached() -> None:
     assert (reachable(program, True, 2)[1], reachable(program, False, 2)[1]) == (321, 402)
 
 
+def test_the_default_run_is_never_cut_short() -> None:
+    """Tasks that end without a step leave the state as it was; the run goes on to its end all the same."""
+    ended: list[str] = []
+
+    def one(schedule: Choices) -> str:
+        sim = Simulation(schedule=schedule, trace=False)
+        for name in ("a", "b", "c"):
+            sim.spawn(lambda: None, name=name)
+        sim.run()
+        ended.append("to the end")
+        return "wrong"
+
+    result = Explorer(one).explore()
+    assert (result.failure is not None, result.same, ended[:1]) == (True, 0, ["to the end"])
+
+
 def test_the_sum_of_deviations_is_bounded_and_each_kind_has_its_cap() -> None:
     """Two preemptions and one kill within a sum of two: never three deviations, never two kills."""
     spent: list[dict[str, int]] = []

@@ -145,9 +145,11 @@ class FakeStage(Stage):
         self.engine = self.make()
 
     def make(self, **options: Any) -> sa.Engine:
+        """Return another engine."""
         return self.database.engine(**options)
 
     def begin(self, actor: Actor, act: Callable[[], Any]) -> Call:
+        """Let an actor begin an act."""
         sim = self.database.sim
         outcome: list[Any] = []
         sim.spawn(lambda: outcome.append(_outcome(act)), name="actor")
@@ -162,9 +164,11 @@ class FakeStage(Stage):
         return Call(finished, lambda: _value(outcome[0]))
 
     def sever(self, actor: Actor) -> None:
+        """Cut an actor's connection."""
         actor.connection.connection.dbapi_connection.session.cut("server closed the connection unexpectedly")
 
     def close(self) -> None:
+        """Leave nothing behind."""
         self.database.sim.close()
 
 
@@ -181,10 +185,12 @@ class RealStage(Stage):
         self.engine = self.make()
 
     def make(self, **options: Any) -> sa.Engine:
+        """Return another engine."""
         self._engines.append(sa.create_engine(self._url, **options))
         return self._engines[-1]
 
     def begin(self, actor: Actor, act: Callable[[], Any]) -> Call:
+        """Let an actor begin an act."""
         done = threading.Event()
         outcome: list[Any] = []
 
@@ -203,12 +209,14 @@ class RealStage(Stage):
         return self._threads[id(actor)]
 
     def sever(self, actor: Actor) -> None:
+        """Cut an actor's connection."""
         pid = actor.run(lambda c: c.connection.dbapi_connection.info.backend_pid)
         with self.make(poolclass=sa.NullPool).connect() as other:
             other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         time.sleep(_GRACE)
 
     def close(self) -> None:
+        """Leave nothing behind."""
         for actor in self.actors:
             with suppress(Exception):
                 actor.run(lambda c: c.close())

@@ -5,20 +5,21 @@ from __future__ import annotations
 import datetime
 from decimal import Decimal
 
+import database_fixtures
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm.exc import StaleDataError
 
-from database_fixtures import (  # noqa: F401
-    Stage,
-    database_fake,
-    database_server,
-    database_sim,
-    database_stage,
+database_server, database_stage = database_fixtures.database_server, database_fixtures.database_stage
+database_sim, database_fake = database_fixtures.database_sim, database_fixtures.database_fake
+Stage = database_fixtures.Stage
+
+SEATS = (
+    "CREATE TABLE seats (id integer PRIMARY KEY, owner text, taken integer)",
+    "INSERT INTO seats VALUES (7, 'eve', 0)",
 )
-
-SEATS = ("CREATE TABLE seats (id integer PRIMARY KEY, owner text, taken integer)", "INSERT INTO seats VALUES (7, 'eve', 0)")
 READ = "SELECT taken FROM seats WHERE id = 7"
 JOBS = (
     "CREATE TABLE jobs (id serial PRIMARY KEY, state text NOT NULL DEFAULT 'new')",
@@ -249,7 +250,9 @@ class TestUniqueness:
         second = bob.start("INSERT INTO users VALUES ('eve')")
         assert second.waits
         ada.commit()
-        with pytest.raises(sa.exc.IntegrityError, match='duplicate key value violates unique constraint "users_pkey"') as call:
+        with pytest.raises(
+            sa.exc.IntegrityError, match='duplicate key value violates unique constraint "users_pkey"'
+        ) as call:
             second.result()
         assert code(call) == "23505"
 
@@ -275,7 +278,9 @@ class TestUniqueness:
 
     def test_on_conflict_do_update(self, database_stage: Stage) -> None:
         """PostgreSQL's own insert construct works: by columns, by the constraint's name, with a condition."""
-        users = sa.Table("users", sa.MetaData(), sa.Column("name", sa.Text, primary_key=True), sa.Column("n", sa.Integer))
+        users = sa.Table(
+            "users", sa.MetaData(), sa.Column("name", sa.Text, primary_key=True), sa.Column("n", sa.Integer)
+        )
         ada = database_stage.actor(preserve_rowcount=True)
         ada.run(lambda c: users.create(c))
         add = insert(users).values(name="eve", n=1)
@@ -510,7 +515,9 @@ class TestTime:
         tokyo = datetime.datetime(2026, 1, 5, 18, 0, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
         ada.run(lambda c: c.execute(times.update().values(zoned=tokyo, plain=datetime.datetime(2026, 1, 5))))
         found = ada.run("SELECT zoned, plain, zoned = :t FROM times", t=tokyo)
-        assert found == [(datetime.datetime(2026, 1, 5, 9, 0, tzinfo=datetime.UTC), datetime.datetime(2026, 1, 5), True)]
+        assert found == [
+            (datetime.datetime(2026, 1, 5, 9, 0, tzinfo=datetime.UTC), datetime.datetime(2026, 1, 5), True)
+        ]
 
     def test_arithmetic(self, database_stage: Stage) -> None:
         """Intervals add up, compare, and come from text, from timedelta, and from make_interval."""
@@ -537,11 +544,14 @@ class TestValues:
         """Booleans, decimals, documents, dates and identifiers keep their Python types, in text queries too."""
         ada = database_stage.actor()
         ada.run(
-            "CREATE TABLE things (ok boolean DEFAULT true, price numeric(10, 2), doc jsonb DEFAULT '{}'::jsonb, day date, "
-            "key uuid, ratio double precision, name varchar(20))"
+            "CREATE TABLE things (ok boolean DEFAULT true, price numeric(10, 2), doc jsonb DEFAULT '{}'::jsonb, "
+            "day date, key uuid, ratio double precision, name varchar(20))"
         )
         key = "12345678-1234-5678-1234-567812345678"
-        ada.run("INSERT INTO things (price, doc, day, key, ratio) VALUES (9.90, '{\"a\": [1]}', '2026-01-05', :k, 0.5)", k=key)
+        ada.run(
+            "INSERT INTO things (price, doc, day, key, ratio) VALUES (9.90, '{\"a\": [1]}', '2026-01-05', :k, 0.5)",
+            k=key,
+        )
         ok, price, doc, day, found, ratio, name = ada.run("SELECT * FROM things")[0]
         assert (ok, price, str(price)) == (True, Decimal("9.90"), "9.90")
         assert (doc, day, str(found), ratio, name) == ({"a": [1]}, datetime.date(2026, 1, 5), key, 0.5, None)
@@ -561,7 +571,11 @@ class TestValues:
         many = [{"doc": {"n": n}, "price": Decimal("0.10"), "kind": "a"} for n in range(3)]
         ada.run(lambda c: c.execute(things.insert(), many))
         assert ada.run(lambda c: c.scalar(sa.select(sa.func.sum(things.c.price)))) == Decimal("0.30")
-        assert ada.run(lambda c: c.scalars(sa.select(things.c.doc["n"].as_integer()).order_by(things.c.id)).all()) == [0, 1, 2]
+        assert ada.run(lambda c: c.scalars(sa.select(things.c.doc["n"].as_integer()).order_by(things.c.id)).all()) == [
+            0,
+            1,
+            2,
+        ]
         assert ada.run(lambda c: c.scalar(sa.select(things.c.doc).where(things.c.id == 2))) == {"n": 1}
         assert ada.run(lambda c: c.scalar(sa.select(sa.exists().where(things.c.id == 3)))) is True
 
@@ -617,8 +631,62 @@ class TestValues:
         ada.commit()
         assert ada.run(act) == ["1 tea 0:00:00", "3 honey 0:00:00"]
 
+    def test_optimistic_locking(self, database_stage: Stage) -> None:
+        """SQLAlchemy's version counter notices that somebody else was faster."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Page(Base):
+            __tablename__ = "pages"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            text: Mapped[str]
+            version: Mapped[int] = mapped_column()
+            __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+        ada, bob = database_stage.actor(), database_stage.actor()
+        ada.run(lambda c: Base.metadata.create_all(c))
+        sessions = [Session(actor.connection) for actor in (ada, bob)]
+        ada.run(lambda c: (sessions[0].add(Page(text="empty")), sessions[0].commit(), c.commit()))
+        pages = [actor.run(lambda c, s=s: s.get(Page, 1)) for actor, s in zip((ada, bob), sessions, strict=True)]
+        for page, who in zip(pages, ("ada", "bob"), strict=True):
+            page.text = who
+        ada.run(lambda c: (sessions[0].commit(), c.commit()))
+        with pytest.raises(StaleDataError):
+            bob.run(lambda c: sessions[1].commit())
+
+    def test_conditions_are_booleans(self, database_stage: Stage) -> None:
+        """EXISTS and comparisons return booleans, not numbers."""
+        database_stage.setup(*JOBS)
+        ada = database_stage.actor()
+        row = ada.run("SELECT EXISTS (SELECT 1 FROM jobs), count(*) > 5, pg_try_advisory_xact_lock(1), 1 FROM jobs")[0]
+        assert [type(value) for value in row] == [bool, bool, bool, int]
+
+    def test_documents_in_text(self, database_stage: Stage) -> None:
+        """`->` returns a document, `->>` its text."""
+        ada = database_stage.actor()
+        ada.run("CREATE TABLE t (doc jsonb)")
+        ada.run('INSERT INTO t VALUES (\'{"a": {"b": [1, 2]}, "n": 5}\')')
+        assert ada.run("SELECT doc->'a', doc->>'n', doc->'a'->'b'->0 FROM t WHERE doc->>'n' = '5'") == [
+            ({"b": [1, 2]}, "5", 1)
+        ]
+
+    def test_money_adds_up(self, database_stage: Stage) -> None:
+        """Sums of numeric are exact decimals."""
+        database_stage.setup("CREATE TABLE t (n numeric(8, 2))", "INSERT INTO t VALUES (0.10), (0.20), (0.70)")
+        ada = database_stage.actor()
+        assert str(ada.run("SELECT sum(n) FROM t WHERE n < 0.5")[0][0]) in ("0.3", "0.30")
+        assert ada.run("SELECT sum(n) FROM t") == [(Decimal(1),)]
+
 
 ERRORS = [
+    ("SELECT count(*) FROM seats FOR UPDATE", sa.exc.NotSupportedError, "0A000", None),
+    ("SELECT DISTINCT owner FROM seats FOR UPDATE", sa.exc.NotSupportedError, "0A000", None),
+    ("SELECT price / 0 FROM seats", sa.exc.DataError, "22012", None),
+    ("SELECT owner, count(*) FROM seats", sa.exc.ProgrammingError, "42803", None),
+    ('SELECT "eve"', sa.exc.ProgrammingError, "42703", None),
+    ("DROP TABLE halls", sa.exc.InternalError, "2BP01", None),
+    ("ALTER TABLE seats ADD COLUMN row text NOT NULL", sa.exc.IntegrityError, "23502", None),
     ("INSERT INTO seats VALUES (7, 1, 'a')", sa.exc.IntegrityError, "23505", "seats_pkey"),
     ("INSERT INTO seats VALUES (8, 1, 'eve')", sa.exc.IntegrityError, "23505", "seats_owner_key"),
     ("INSERT INTO seats VALUES (8, 1, NULL)", sa.exc.IntegrityError, "23502", None),
@@ -644,12 +712,14 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("statement", "kind", "state", "constraint"), ERRORS, ids=[row[0] for row in ERRORS])
-def test_errors(database_stage: Stage, statement: str, kind: type[Exception], state: str, constraint: str | None) -> None:
+def test_errors(
+    database_stage: Stage, statement: str, kind: type[Exception], state: str, constraint: str | None
+) -> None:
     """An error has PostgreSQL's SQLSTATE, SQLAlchemy's class, and the constraint's name."""
     database_stage.setup(
         "CREATE TABLE halls (id integer PRIMARY KEY)",
-        "CREATE TABLE seats (id integer PRIMARY KEY CONSTRAINT positive CHECK (id > 0), hall integer REFERENCES halls (id), "
-        "owner varchar(10) NOT NULL UNIQUE, price integer CHECK (price >= 0))",
+        "CREATE TABLE seats (id integer PRIMARY KEY CONSTRAINT positive CHECK (id > 0), "
+        "hall integer REFERENCES halls (id), owner varchar(10) NOT NULL UNIQUE, price integer CHECK (price >= 0))",
         "CREATE INDEX by_owner ON seats (owner)",
         "INSERT INTO halls VALUES (1)",
         "INSERT INTO seats VALUES (7, 1, 'eve', 5)",
@@ -698,7 +768,9 @@ def test_raw_cursor(database_stage: Stage) -> None:
 
 def test_reflection(database_stage: Stage) -> None:
     """Inspectors find tables, columns, their types and keys."""
-    database_stage.setup("CREATE TABLE seats (id serial PRIMARY KEY, at timestamptz, doc jsonb, name varchar(20) NOT NULL)")
+    database_stage.setup(
+        "CREATE TABLE seats (id serial PRIMARY KEY, at timestamptz, doc jsonb, name varchar(20) NOT NULL)"
+    )
 
     def act(connection: sa.Connection) -> tuple[bool, list[tuple[str, str, bool]], list[str]]:
         inspector = sa.inspect(connection)
@@ -708,5 +780,10 @@ def test_reflection(database_stage: Stage) -> None:
     found, columns, key = database_stage.actor().run(act)
     assert not found
     assert columns[1:3] == [("at", "TIMESTAMP", True), ("doc", "JSONB", True)]
-    assert [(name, nullable) for name, _, nullable in columns] == [("id", False), ("at", True), ("doc", True), ("name", False)]
+    assert [(name, nullable) for name, _, nullable in columns] == [
+        ("id", False),
+        ("at", True),
+        ("doc", True),
+        ("name", False),
+    ]
     assert key == ["id"]

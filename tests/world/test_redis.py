@@ -234,6 +234,26 @@ def test_late_effect_comes_after_the_retry(redis_bench):
     assert [(e.time, e.who, e.what, e.reply) for e in late] == [(30.0, "shop-1", "SET owner first", "OK (late)")]
 
 
+def test_late_transaction_is_still_guarded():
+    """A transaction that arrives late is not executed if what it watched has changed meanwhile."""
+    sim = Simulation(schedule=Faulty("", "late effect"))
+    r = RedisServer(sim, Network(sim)).client()
+
+    def work():
+        with r.pipeline() as pipe:
+            pipe.watch("stock")
+            pipe.multi()
+            pipe.set("stock", 1)
+            with pytest.raises(WatchError, match="A TimeoutError occurred while watching"):
+                pipe.execute()
+        r.set("stock", 7)
+        time.sleep(60)
+        return r.get("stock")
+
+    assert sim.run(until=sim.spawn(work, name="shop-1")) == "7"
+    assert "MULTI; SET stock 1; EXEC = (nil) (late)" in [f"{e.what} = {e.reply}" for e in sim.trace]
+
+
 def test_late_effect_survives_its_sender():
     """A command that is on its way arrives although its sender has died."""
     sim = Simulation(schedule=Faulty("late effect"))

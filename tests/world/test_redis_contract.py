@@ -351,6 +351,39 @@ def test_connections_have_ids_of_their_own(stage):
     assert one.client_id() == one.client_id()
 
 
+@contract
+def test_killed_connection_is_an_error_once(stage):
+    """A client whose connection is closed by the server fails, and connects again for the next command."""
+    key = stage.key("jobs")
+    victim = stage.client(single_connection_client=True)
+    number = victim.client_id()
+
+    def wait():
+        with pytest.raises(redis.ConnectionError, match=r"^Connection closed by server.$"):
+            victim.blpop(key, timeout=stage.s(9))
+        return victim.get(key)
+
+    def killer():
+        stage.sleep(2)
+        return stage.client().client_kill_filter(_id=number)
+
+    assert stage.together(wait, killer) == [None, 1]
+
+
+@contract
+def test_blocked_client_can_be_unblocked(stage):
+    """CLIENT UNBLOCK ends a blocking command as its timeout would."""
+    key = stage.key("jobs")
+    waiting = stage.client(single_connection_client=True)
+    number = waiting.client_id()
+
+    def unblock():
+        stage.sleep(2)
+        return stage.client().client_unblock(number)
+
+    assert stage.together(lambda: waiting.blpop(key, timeout=stage.s(9)), unblock) == [None, True]
+
+
 # -- transactions
 
 

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
+import contextlib
+import io
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from fleetlab.course.folder import NotFound, course_folder, find_lesson
-from fleetlab.course.jupyter import USUAL_PORT, CannotStart, free_port, serve
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.callback()
-def fleetlab() -> None:
-    """Break the Fleet: a course on developing for distributed deployment."""
+from .commands import check, doctor, hints, new, replay, reset, start, status, transfer, watch
+from .mistake import Mistake
+from .progress import reason
 
 
-@app.command()
-def start(
-    lesson: Annotated[
-        str | None, typer.Argument(help="Such as 09_sessions, or 9; the first lesson if left out.")
-    ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only serve, and print the address.")] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Another one is taken if it is not free.")] = USUAL_PORT,
-) -> None:
-    """Open a lesson in JupyterLab; Ctrl-C stops it."""
-    try:
-        folder = course_folder()
-        name = find_lesson(folder, lesson)
-        chosen = free_port(port)
-        if chosen != port:
-            typer.echo(f"Port {port} is taken; this is port {chosen}.", err=True)
-        raise typer.Exit(serve(folder, name, chosen, browser=not no_browser))
-    except (NotFound, CannotStart) as trouble:
-        stop(str(trouble))
+class Course(TyperGroup):
+    """A group of commands in which every mistake ends in one sentence and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what the learner can put right is said, without a stack."""
+        try:
+            return super().invoke(ctx)
+        except Mistake as mistake:
+            stop(str(mistake))
+        except BrokenPipeError:  # whoever read our output has seen enough
+            raise
+        except OSError as error:
+            place = f": {error.filename}" if error.filename else "."
+            stop(f"That did not work ({reason(error)}){place}")
 
 
 def stop(sentence: str) -> NoReturn:
@@ -43,8 +38,38 @@ def stop(sentence: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+app = typer.Typer(cls=Course, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def fleetlab() -> None:
+    """Break the Fleet: a course on developing for distributed deployment."""
+
+
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    start.start,
+    status.status,
+    check.check,
+    watch.watch,
+    hints.hint,
+    hints.solution,
+    reset.reset,
+    replay.replay,
+    doctor.doctor,
+    transfer.export,
+    transfer.import_,
+    new.new,
+)
+for _command in _COMMANDS:
+    app.command(_command.__name__.rstrip("_"))(_command)
+
+
 def main() -> None:
     """Run the command line; the entry point of the package."""
+    for stream in (sys.stdout, sys.stderr):  # a Windows pipe may not know "✓": it becomes "?", not an error
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(OSError, ValueError):
+                stream.reconfigure(errors="replace")
     app()
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+
+from .mistake import Mistake
 
 NUMBERS = re.compile(r"(\d\d)(?:_(\d+))?_")
 
 
-class NotFound(LookupError):
-    """A course or a lesson that is not there; the text is one sentence for the learner."""
+class NotFound(Mistake, LookupError):
+    """A course, a lesson or a lab that is not there; the text is one sentence for the learner."""
 
 
 def course_folder(start: Path | None = None) -> Path:
@@ -44,11 +47,24 @@ def find_lesson(folder: Path, wanted: str | None = None) -> str | None:
     names = lessons(folder)
     if wanted is None:
         return names[0] if names else None
+    found = pick(names, wanted)
+    if found is None:
+        raise NotFound(f'There is no lesson "{wanted}"; there are: {", ".join(names) or "none yet"}.')
+    return found
+
+
+def pick(names: Sequence[str], wanted: str) -> str | None:
+    """Return which of the names is meant by itself, its number, or the path of its notebook."""
     stem = Path(wanted).name.removesuffix(".ipynb")
     for name in names:
-        if stem == name or (is_number(stem) and lesson_numbers(f"{stem.zfill(2)}_") == lesson_numbers(name)):
+        if stem == name or (is_number(stem) and lesson_numbers(_padded(stem)) == lesson_numbers(name)):
             return name
-    raise NotFound(f'There is no lesson "{wanted}"; there are: {", ".join(names) or "none yet"}.')
+    return None
+
+
+def _padded(stem: str) -> str:
+    first, *rest = stem.split("_")
+    return "_".join([first.zfill(2), *rest, ""])
 
 
 def is_number(stem: str) -> bool:

@@ -14,6 +14,8 @@ import webbrowser
 from pathlib import Path
 from types import FrameType
 
+from .mistake import Mistake
+
 USUAL_PORT = 8888
 SECONDS_TO_START = 60.0
 
@@ -24,7 +26,7 @@ CONFIG = Path(__file__).parent / "jupyter_config"
 QUIET = ("--Application.log_level=ERROR", "--ServerApp.answer_yes=True")
 
 
-class CannotStart(RuntimeError):
+class CannotStart(Mistake, RuntimeError):
     """JupyterLab did not come up; the text is one sentence for the learner."""
 
 
@@ -60,9 +62,9 @@ def environment(token: str) -> dict[str, str]:
     return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths)), "JUPYTER_TOKEN": token}
 
 
-def address(port: int, token: str, lesson: str | None) -> str:
-    """Return the link that opens `lesson` (or the bare file list) and lets the browser in."""
-    path = f"lab/tree/notebooks/{lesson}.ipynb" if lesson else "lab"
+def address(port: int, token: str, lesson: str | None, shelf: str = "notebooks") -> str:
+    """Return the link that opens `lesson` of notebooks/ or labs/ (or the bare file list) and lets the browser in."""
+    path = f"lab/tree/{shelf}/{lesson}.ipynb" if lesson else "lab"
     return f"http://127.0.0.1:{port}/{path}?token={token}"
 
 
@@ -105,15 +107,15 @@ def wait_until_up(server: subprocess.Popen[bytes], port: int) -> None:
         time.sleep(0.1)
 
 
-def serve(folder: Path, lesson: str | None, port: int, *, browser: bool) -> int:
-    """Run JupyterLab at `lesson` until it is stopped; print its address once it answers; return its exit code."""
+def serve(folder: Path, lesson: str | None, port: int, *, browser: bool, shelf: str = "notebooks") -> int:
+    """Run JupyterLab at a notebook until it is stopped; print its address once it answers; return its exit code."""
     trust(folder)
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
     signal.signal(signal.SIGTERM, end)
     server = subprocess.Popen(command(folder, port), env=environment(token))  # noqa: S603 - our own interpreter
     try:
         wait_until_up(server, port)
-        link = address(port, token, lesson)
+        link = address(port, token, lesson, shelf)
         print(link, flush=True)
         if browser:
             webbrowser.open(link)

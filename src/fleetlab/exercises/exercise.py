@@ -16,29 +16,38 @@ are the machinery's:
     def nothing_lost(history):
         promised = len(history.acknowledged)
         if history.result < promised:
-            return f"{promised} visits were acknowledged, {history.result} are counted."
+            return f"{promised} visits were acknowledged, and the counter says {history.result}."
 
 An invariant returns nothing where it holds, and a sentence (or True, for its own sentence) where it does not. The
 first invariant that fails names the harm: write them from the most telling to the most general.
+
+Where load or chance is the matter, `@counter.seeded(seeds=20)` in place of `.scenario(...)` runs a scenario once for
+each seed, with the latencies and orders that the seed draws. An answer that is no app has its own
+`Exercise(..., complaint=...)`, which says why something handed over cannot be judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from fleetlab.sim.choices import PREEMPTION, Choices, Nondeterminism
-from fleetlab.sim.explore import Bounds, Exploration, Explorer, Failure, parse, token
+from fleetlab.sim import Trace, current_task
+from fleetlab.sim.choices import PREEMPTION, Nondeterminism
+from fleetlab.sim.explore import Bounds
 from fleetlab.sim.faults import Kill, Late, Lost, Pause
 from fleetlab.sim.schedule import Fault
 
+from .answer import Complaint, app_factory
 from .history import History
+from .judge import Judge
 from .progress import Progress
+from .search import Enumerated, Seeded, Strategy, read_ticket
+from .shield import Shield
 from .solution import find_solution
-from .stage import Stage, Wrong
-from .story import story
-from .verdict import FAILED, NOT_ATTEMPTED, PASSED, RAISED, CheckFailed, Verdict, publish
+from .stage import EVENTS, HORIZON, Limits, Stage
+from .verdict import PASSED, CheckFailed, CheckStopped, Verdict, plainly, publish
+from .wording import sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +60,24 @@ class Invariant:
 
 
 class Scenario:
-    """One situation that an answer is put into, under every schedule and fault within its bounds."""
+    """One situation that an answer is put into, and the strategy by which it is searched for a failure."""
 
-    def __init__(self, f: Callable[..., Any], name: str, faults: Sequence[Fault], bounds: Bounds) -> None:
+    def __init__(self, f: Callable[..., Any], strategy: Strategy, limits: Limits) -> None:
         self.f = f
-        self.name = name
-        self.faults = faults
-        self.bounds = bounds
+        self.name = f.__name__.replace("_", " ")
+        self.strategy = strategy
+        self.limits = limits
         self.invariants: list[Invariant] = []
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """The faults that may happen; none for a scenario of seeds."""
+        return getattr(self.strategy, "faults", ())
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """The bounds of an enumeration; None for a scenario of seeds."""
+        return getattr(self.strategy, "bounds", None)
 
     def must(self, id: str, sentence: str) -> Callable[[Callable[[History], Any]], Callable[[History], Any]]:  # noqa: A002
         """Add an invariant: `id` names the harm if it does not hold, `sentence` says what must hold."""
@@ -73,20 +92,33 @@ class Scenario:
 class Exercise:
     """A task for a learner, with `check`, `hint`, `solution` and `replay`.
 
-    `key` is lesson and name, as in `09.shared_cart`; `hints` go from a nudge to nearly the answer.
+    `key` is lesson and name, as in `09.shared_cart`; `hints` go from a nudge to nearly the answer; `complaint` says
+    why an answer of another kind cannot be judged.
     """
 
-    def __init__(self, key: str, title: str, hints: Sequence[str] = ()) -> None:
+    observers: ClassVar[list[Callable[[Verdict], None]]] = []
+    """Who hears of every check's verdict, before it is shown."""
+
+    hint_observers: ClassVar[list[Callable[[str, int], None]]] = []
+    """Who hears of every hint: the exercise's key, and how many have been shown."""
+
+    def __init__(self, key: str, title: str, hints: Sequence[str] = (), *, complaint: Complaint = app_factory) -> None:
         self.key = key
         self.title = title
         self.hints = tuple(hints)
+        self.complaint = complaint
         self.scenarios: list[Scenario] = []
         self._hinted = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.key}: {self.title}>"
 
     @property
     def prefix(self) -> str:
         """What the ids of this lesson begin with, such as S09."""
         return f"S{self.key.split('.')[0]}"
+
+    # -- what an author calls
 
     def scenario(
         self,
@@ -100,11 +132,14 @@ class Exercise:
         budget: int = 4000,
         pause_seconds: float = 120.0,
         at: str = "",
+        events: int = EVENTS,
+        horizon: float = HORIZON,
     ) -> Callable[[Callable[..., Any]], Scenario]:
         """Add a scenario: a function of a world and the answer, run under every schedule within these bounds.
 
         `deviations` bounds the sum of preemptions and faults, by default the largest of them; `budget` counts runs;
-        `at` limits lost replies and late effects to calls to one store.
+        `at` limits lost replies and late effects to calls to one store. A run that takes more than `events` turns, or
+        more than `horizon` virtual seconds, never finishes.
         """
         possible: list[tuple[Fault, int]] = [
             (Kill(), kills),
@@ -114,11 +149,18 @@ class Exercise:
         ]
         faults = [fault for fault, cap in possible if cap]
         caps = {PREEMPTION: preemptions} | {fault.name: cap for fault, cap in possible if cap}
+        return self._adder(Enumerated(faults, Bounds(caps, deviations, budget)), Limits(events, horizon))
 
+    def seeded(
+        self, *, seeds: int = 20, events: int = EVENTS, horizon: float = HORIZON
+    ) -> Callable[[Callable[..., Any]], Scenario]:
+        """Add a scenario that is run once for each seed, with latencies; what must hold must hold for all of them."""
+        return self._adder(Seeded(seeds), Limits(events, horizon))
+
+    def _adder(self, strategy: Strategy, limits: Limits) -> Callable[[Callable[..., Any]], Scenario]:
         def add(f: Callable[..., Any]) -> Scenario:
-            made = Scenario(f, f.__name__.replace("_", " "), faults, Bounds(caps, deviations, budget))
-            self.scenarios.append(made)
-            return made
+            self.scenarios.append(Scenario(f, strategy, limits))
+            return self.scenarios[-1]
 
         return add
 
@@ -126,121 +168,62 @@ class Exercise:
 
     def check(self, answer: Any) -> None:
         """Judge an answer; raises `CheckFailed` on everything but a pass, and shows what happened either way."""
-        verdict = self.verdict(answer)
-        publish(verdict)
+        task = current_task()
+        if task is not None:
+            raise RuntimeError(f"{task.lane} called check() inside a simulation: check an answer from outside.")
+        with Progress(self.title) as progress:
+            try:
+                verdict = Judge(self, answer, progress).verdict()
+            except KeyboardInterrupt:
+                raise progress.stopped(CheckStopped) from None
+        for observer in self.observers:
+            observer(verdict)
+        publish(verdict, progress.handle)
         if verdict.outcome != PASSED:
             raise CheckFailed(verdict)
 
+    def verdict(self, answer: Any) -> Verdict:
+        """Return the verdict on an answer without raising or showing it."""
+        return Judge(self, answer).verdict()
+
     def hint(self) -> None:
         """Show the next hint; after the last one, the last one again."""
+        if not self.hints:
+            print(f"{self.key} has no hints.")
+            return
         number = min(self._hinted, len(self.hints) - 1)
-        self._hinted += 1
+        self._hinted = number + 1
+        for observer in self.hint_observers:
+            observer(self.key, self._hinted)
         print(f"Hint {number + 1} of {len(self.hints)}: {self.hints[number]}")
 
     def solution(self) -> None:
         """Show the course's own answer and why it is right; yours may differ and be as right."""
         print(find_solution(self.key))
 
-    def replay(self, replay_token: str, answer: Any) -> Any:
-        """Run the one schedule that a token stands for and return its trace, which draws itself."""
-        number, deviations = parse(replay_token)
-        if number >= len(self.scenarios):
-            raise ValueError(f"{replay_token!r} is a token of another exercise: {self.key} has {len(self.scenarios)} scenarios.")
-        stage = Stage(self.scenarios[number], answer)
-        history, wrong = stage.play(Choices(deviations, self.scenarios[number].faults), trace=True)
-        told = story(history.trace)
-        title = wrong.sentence if wrong else "This schedule passes"
-        return history.trace.highlight(told.marked, title, f"{self.key} \u00b7 {replay_token}")
+    def replay(self, replay_token: str, answer: Any) -> Trace:
+        """Run the one schedule that a token stands for and return its trace, which draws itself.
 
-    # -- judging
-
-    def verdict(self, answer: Any) -> Verdict:
-        """Return the verdict on an answer without raising or showing it."""
-        if answer is None or answer is ...:
-            return Verdict(self.key, NOT_ATTEMPTED, "", "There is no answer yet: fill in the cell above.")
-        results = []
-        with Progress(self.title) as progress:
-            for number, scenario in enumerate(self.scenarios):
-                failed = self._explore(number, scenario, answer, progress, results)
-                if failed is not None:
-                    return failed
-        lines = [_passed(scenario, result) for scenario, result in zip(self.scenarios, results, strict=True)]
-        held = [
-            f"{i.sentence}: held in {r.runs} schedules"
-            for s, r in zip(self.scenarios, results, strict=True)
-            for i in s.invariants
-        ]
-        runs = sum(result.runs for result in results)
-        return Verdict(self.key, PASSED, lines=[*held, *lines], schedules=runs, bound=_bound(self.scenarios[0].bounds))
-
-    def _explore(
-        self, number: int, scenario: Scenario, answer: Any, progress: Progress, results: list[Exploration[Wrong]]
-    ) -> Verdict | None:
-        stage = Stage(scenario, answer)
-        explorer = Explorer(stage.run, scenario.faults, scenario.bounds, same=_same, progress=progress.step)
+        Raises ValueError, in a sentence, for a token of another exercise or of another answer.
+        """
+        number, deviations = self._read(replay_token)
+        scenario = self.scenarios[number]
         try:
-            result = explorer.explore()
+            with Shield() as shield:
+                trace, wrong, told = scenario.strategy.replay(Stage(scenario, answer, shield), deviations)
         except Nondeterminism as error:
-            return Verdict(self.key, RAISED, f"{self.prefix}-NONDETERMINISM", f"{error} {_LIKELY}")
-        results.append(result)
-        if result.failure is None:
-            return None
-        return self._failed(number, scenario, stage, result.failure)
+            raise plainly(
+                ValueError(f"{replay_token!r} does not fit this answer; it belongs to another version of it. {error}")
+            ) from None
+        title = wrong.sentence if wrong else "This run passes."
+        subtitle = sentences([told.sentence, f"{self.key} \u00b7 {replay_token}"])
+        return trace.highlight(told.marked if wrong else (), title, subtitle)
 
-    def _failed(self, number: int, scenario: Scenario, stage: Stage, failure: Failure[Wrong]) -> Verdict:
-        wrong = failure.what
-        trace = stage.play(Choices(failure.deviations, scenario.faults), trace=True)[0].trace
-        told = story(trace)
-        name = token(number, failure.deviations)
-        counted = _counted(failure)
-        lines = [f"in \u00ab{scenario.name}\u00bb, {counted}", *([told.sentence] if told.sentence else [])]
-        lines.append(f'replay("{name}", your answer) shows it again')
-        verdict = Verdict(
-            self.key, wrong.outcome, f"{self.prefix}-{wrong.id}", wrong.sentence, lines, name, failure.after
-        )
-        verdict.bound = _bound(scenario.bounds)
-        verdict.trace = trace.highlight(told.marked, told.sentence or wrong.sentence, f"{counted} \u00b7 {name}")
-        verdict.neighbour = _neighbour(scenario, stage, failure)
-        return verdict
-
-
-_LIKELY = (
-    "The same schedule must give the same steps: look for id(), the order of a set, a cache that outlives one world, "
-    "or something real (a file, a socket, a clock read outside)."
-)
-
-
-def _same(a: Wrong, b: Wrong) -> bool:
-    return (a.outcome, a.id) == (b.outcome, b.id)
-
-
-def _neighbour(scenario: Scenario, stage: Stage, failure: Failure[Wrong]) -> Any:
-    """Return the run that differs by the last deviation alone, if it passes."""
-    if failure.what.outcome != FAILED or not failure.deviations:
-        return None
-    history, wrong = stage.play(Choices(failure.deviations[:-1], scenario.faults), trace=True)
-    return None if wrong else history.trace.highlight((), "The neighbour that passes", "one choice less")
-
-
-def _counted(failure: Failure[Wrong]) -> str:
-    kinds = [_plural(count, kind) for kind, count in failure.spent.items()] or ["no preemption and no fault"]
-    return f"after {_plural(failure.after, 'schedule')}: {', '.join(kinds)}"
-
-
-def _passed(scenario: Scenario, result: Exploration[Wrong]) -> str:
-    extent = "all of them within the bound" if result.complete else f"the budget left out {result.left} and more"
-    sampled = f", {result.sampled} sampled beyond it" if result.sampled else ""
-    return (
-        f"\u00ab{scenario.name}\u00bb: {_plural(result.runs, 'schedule')}, {_bound(scenario.bounds)}; {extent}{sampled}"
-    )
-
-
-def _bound(bounds: Bounds) -> str:
-    caps = ", ".join(_plural(cap, kind) for kind, cap in bounds.caps.items() if cap)
-    return f"at most {_plural(bounds.most, 'deviation')} ({caps})" if caps else "the order of events alone"
-
-
-def _plural(count: int, noun: str) -> str:
-    if noun.endswith("y") and count != 1:
-        return f"{count} {noun[:-1]}ies"
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    def _read(self, replay_token: str) -> tuple[int, Any]:
+        try:
+            number, deviations = read_ticket(self.key, replay_token)
+            if number >= len(self.scenarios):
+                raise ValueError(f"{replay_token!r} stands for a scenario that {self.key} does not have.")
+        except ValueError as error:
+            raise plainly(error) from None
+        return number, deviations

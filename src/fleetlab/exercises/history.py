@@ -14,7 +14,8 @@ from fleetlab.world.world import World
 class History:
     """One finished run: `sent` are the clients' requests in the order of their beginning; `result` is the scenario's.
 
-    `world` is as the run left it: its letters, its instances, its stores can still be asked.
+    `faults` counts the faults of this run by kind ("kill", "lost reply" …), and `deviated` tells whether there was
+    one of them or a preemption. `world` is as the run left it: its letters, its instances, its stores can be asked.
     """
 
     world: World
@@ -36,6 +37,12 @@ class History:
     def failed(self) -> list[Sent]:
         """The requests that were answered with an error, or not at all."""
         return [request for request in self.sent if not request.ok]
+
+    @property
+    def errors(self) -> list[tuple[str, float, BaseException]]:
+        """The errors that the answer let out: which instance, at which virtual second, which error; in order."""
+        found = [(i.name, time, error) for i in self.world.instances for time, error in i.errors]
+        return sorted(found, key=lambda one: one[1])
 
     @property
     def trace(self) -> Trace:

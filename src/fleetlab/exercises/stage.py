@@ -1,127 +1,131 @@
-"""Runs one scenario once, in a fresh world, under one schedule."""
+"""Runs one scenario once, in a fresh world, under one schedule, and says what was wrong."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fleetlab.sim import Deadlock, Runaway
-from fleetlab.sim.choices import PREEMPTION, Choices
-from fleetlab.sim.kernel import Abandoned
-from fleetlab.sim.trace import clock, learner_frame, source_line
+from fleetlab.sim import Deadlock, Runaway, Schedule
+from fleetlab.sim.choices import PREEMPTION
 from fleetlab.world.deployment import DeployError
 from fleetlab.world.memory import CannotCopy
-from fleetlab.world import routing
 from fleetlab.world.pool import Pool
 from fleetlab.world.world import World
 
+from . import blame, standstill
+from .blame import Wrong
 from .history import History
-from .verdict import FAILED, NEVER_FINISHED, NOT_ATTEMPTED, RAISED
+from .interrupt import Interrupt
+from .shield import Shield
+from .verdict import FAILED, RAISED
+from .wording import clean
+
+
+class Stuck(Exception):
+    """A run in which code took no step and was interrupted: it is not worth running again."""
+
+    def __init__(self, wrong: Wrong, schedule: Schedule | None) -> None:
+        super().__init__(wrong.sentence)
+        self.wrong = wrong
+        self.schedule = schedule
+
+
+EVENTS, HORIZON = 100_000, 60 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
-    """What was wrong with one run: an outcome, an id, a sentence."""
+class Limits:
+    """What one run may take: turns of the simulation (`events`), and virtual seconds (`horizon`)."""
 
-    outcome: str
-    id: str
-    sentence: str
+    events: int = EVENTS
+    horizon: float = HORIZON
 
 
 class Stage:
     """Everything that runs of one check share: stores and clients are reused, worlds and apps are not."""
 
-    def __init__(self, scenario: Any, answer: Any) -> None:
+    def __init__(
+        self, scenario: Any, answer: Any, shield: Shield | None = None, interrupt: Interrupt | None = None
+    ) -> None:
         self.scenario = scenario
         self.answer = answer
         self.pool = Pool()
-        routing.remember()
+        self.shield = shield or Shield()
+        self.interrupt = interrupt or Interrupt()
 
-    def run(self, schedule: Choices, *, trace: bool = False) -> Wrong | None:
-        """Run the scenario once and return what was wrong, or None."""
-        return self.play(schedule, trace=trace)[1]
+    def run(self, schedule: Schedule | None = None, *, seed: int = 0) -> Wrong | None:
+        """Run the scenario once and return what was wrong, or None; raises `Stuck` for code that takes no step."""
+        _, wrong = self.play(schedule, seed=seed)
+        if wrong is not None and wrong.stuck:
+            raise Stuck(wrong, schedule)
+        return wrong
 
-    def play(self, schedule: Choices, *, trace: bool = False) -> tuple[History, Wrong | None]:
-        """Run the scenario once; return its history too."""
-        world = World(0, schedule=schedule, trace=trace, pool=self.pool)
+    def play(
+        self, schedule: Schedule | None = None, *, trace: bool = False, seed: int = 0
+    ) -> tuple[History, Wrong | None]:
+        """Run the scenario once, without a schedule in the order of a seed; return its history too."""
+        world = World(seed, schedule=schedule, trace=trace, pool=self.pool)
+        limits = getattr(self.scenario, "limits", Limits())
+        world.sim.max_steps, world.sim.horizon = limits.events, limits.horizon
         history = History(world)
-        try:
-            with _quiet():
-                wrong = self._play(world, history)
-                if wrong is None:
-                    history.deviated = bool(schedule.forced)
-                    history.faults = {kind: 1 for _, kind in schedule.made if kind and kind != PREEMPTION}
-                    wrong = self._judge(history)
-            return history, wrong
-        finally:
-            world.close()
+        with self.shield.restored():
+            try:
+                wrong = self._play(world, history, schedule) or self._judge(history)
+            finally:
+                world.close()
+        return history, wrong
 
-    def _play(self, world: World, history: History) -> Wrong | None:
+    def _play(self, world: World, history: History, schedule: Schedule | None) -> Wrong | None:
         try:
-            history.result = world.sim.run(until=world.sim.spawn(self.scenario.f, world, self.answer, name="scenario"))
-        except Abandoned:
-            raise
+            task = world.sim.spawn(self.scenario.f, world, self.answer, name="scenario")
+            history.result = world.sim.run(until=task)
         except (DeployError, CannotCopy) as error:
-            return Wrong(RAISED, "NOT-DEPLOYED", str(error))
+            return self._not_deployed(world, error)
         except (Deadlock, Runaway) as error:
-            return Wrong(NEVER_FINISHED, "NEVER-FINISHED", str(error))
+            return standstill.ended(error)
         except Exception as error:
-            return raised(world, error)
+            return blame.scenario_stopped(history, error)
+        except KeyboardInterrupt as error:
+            if self.interrupt.pressed or not self.interrupt.watching:
+                raise
+            return blame.scenario_stopped(history, error)
+        finally:
+            history.faults = _faults(schedule)
+            history.deviated = any(kind for _, kind in getattr(schedule, "made", ()))
         return None
+
+    def _not_deployed(self, world: World, error: Exception) -> Wrong:
+        if any(isinstance(blame.start_failure(instance), NotImplementedError) for instance in world.instances):
+            return blame.unfinished()
+        return Wrong(RAISED, "NOT-DEPLOYED", clean(str(error), 2000))
 
     def _judge(self, history: History) -> Wrong | None:
-        if not history.deviated:
-            for instance in history.world.instances:
-                for _, error in instance.errors:
-                    if is_mistake(error):
-                        return raised(history.world, error)
+        slip = None if history.deviated else blame.slip(history)
+        wrong = slip or standstill.found(history) or self._broken(history)
+        if wrong is None and not history.faults:
+            return blame.bug(history)
+        return wrong
+
+    def _broken(self, history: History) -> Wrong | None:
+        """Return the first invariant that does not hold."""
         for invariant in self.scenario.invariants:
-            found = invariant.holds(history)
+            try:
+                found = invariant.holds(history)
+            except Exception as error:
+                return blame.unreadable(history, invariant.sentence, error)
             if found:
-                return Wrong(FAILED, invariant.id, found if isinstance(found, str) else invariant.sentence)
+                sentence = found if isinstance(found, str) else f"This does not hold: {invariant.sentence}."
+                return Wrong(FAILED, invariant.id, clean(sentence))
         return None
 
 
-def raised(world: World, error: BaseException) -> Wrong:
-    """Return what an error of the answer comes to: which one, at which line, where and when."""
-    for instance in world.instances:
-        for time, cause in instance.errors:
-            if isinstance(cause, NotImplementedError):
-                return Wrong(NOT_ATTEMPTED, "NOT-ATTEMPTED", "The answer still says that it is not implemented.")
-            return Wrong(RAISED, "RAISED", located(cause, f" in {instance.name} at {clock(time)}"))
-    return Wrong(RAISED, "RAISED", located(error, ""))
+def _faults(schedule: Schedule | None) -> dict[str, int]:
+    """Return how many faults of each kind a schedule has made, without preemptions and free choices."""
+    counts: dict[str, int] = {}
+    for _, kind in getattr(schedule, "made", ()):
+        if kind and kind != PREEMPTION:
+            counts[kind] = counts.get(kind, 0) + 1
+    return counts
 
 
-def is_mistake(error: BaseException) -> bool:
-    """Tell whether an error is a slip in the code, and not something that the world did to it."""
-    library = type(error).__module__.split(".")[0]
-    return not isinstance(error, OSError) and library not in ("redis", "sqlalchemy", "httpx", "jwt", "werkzeug")
-
-
-def located(error: BaseException, place: str) -> str:
-    """Return an error with the learner's line that raised it."""
-    line = ""
-    trace = error.__traceback__
-    while trace is not None:
-        if learner_frame(trace.tb_frame) is trace.tb_frame:
-            line = f", line {source_line(trace.tb_frame.f_code, trace.tb_lineno)}"
-        trace = trace.tb_next
-    return f"{type(error).__name__}: {error}{place}{line}"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Swallow what the answer prints: a thousand runs would print it a thousand times."""
-    with contextlib.redirect_stdout(_Sink()), contextlib.redirect_stderr(_Sink()):
-        yield
-
-
-class _Sink(io.TextIOBase):
-    def write(self, text: str) -> int:
-        return len(text)
-
-
-Play = Callable[[Choices], Wrong | None]
+__all__ = ["EVENTS", "HORIZON", "Limits", "Stage", "Stuck", "Wrong"]

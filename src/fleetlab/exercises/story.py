@@ -1,82 +1,71 @@
-"""Why a run failed, in one sentence: which step came between which two others."""
+"""Why a run failed, in one or two sentences: which step came between which two others, and what a fault cut short."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fleetlab.sim import Event, Trace
+from fleetlab.sim.choices import PREEMPTION
+from fleetlab.sim.schedule import Step
+
+from . import mishap
+from .crossing import Line, crossing
+from .witness import Interruption, Notes
 
 _FAULTS = ("kill", "pause", "fault", "outage")
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A cause as one sentence, and the numbers of the events that tell it."""
+    """A cause as text, and the numbers of the events that tell it; both are empty where no cause is sure."""
 
     sentence: str
     marked: tuple[int, ...]
 
 
-def story(trace: Trace) -> Story:
-    """Return the cause of a failing run: a write between a read and its write, or the fault that struck."""
-    events = trace.events
-    between = _between(events)
-    struck = [event for event in events if event.kind in _FAULTS]
-    if struck and not (between and between.marked[0] > struck[-1].n):
-        return _struck(struck[-1], events)
-    return between or Story("", ())
+def story(trace: Trace, notes: Notes | None = None) -> Story:
+    """Return the cause of a failing run.
+
+    With the notes of a `Witness`, only what the schedule did is told; without them, tasks are taken for their lanes.
+    """
+    events, known = trace.events, notes or Notes()
+    line = Line(events, known)
+    found = [_told(interruption, line) for interruption in known.interruptions]
+    found = [one for one in found if one.sentence]
+    if not found and not any(i.kind != PREEMPTION for i in known.interruptions):
+        found = list(_unasked(line, notes is None))[:1]
+    return _joined(found)
 
 
-def _between(events: Sequence[Event]) -> Story | None:
-    """Find a write by one lane between another's read and write of the same key: a lost update."""
-    for write in events:
-        if _access(write) != "w":
-            continue
-        read = _last(events[: write.n], write.who, write.touches)
-        if read is None:
-            continue
-        for other in events[read.n + 1 : write.n]:
-            if other.who != write.who and _access(other) == "w" and _same(other, write) and other.to == write.to:
-                return _lost(read, other, write, events)
-    return None
+def _told(interruption: Interruption, line: Line) -> Story:
+    if interruption.kind == PREEMPTION:
+        return Story(*crossing(line, interruption.task, interruption.at))
+    return Story(*mishap.told(interruption, line))
 
 
-def _lost(read: Event, other: Event, write: Event, events: Sequence[Event]) -> Story:
-    thing = write.touches[1] if write.touches else write.what
-    theirs = _last(events[: other.n], other.who, other.touches)
-    if theirs is not None and read.n < theirs.n:
-        sentence = f"{other.who} read {thing} between {read.who}'s read and {read.who}'s write."
-        return Story(sentence, (read.n, theirs.n, other.n, write.n))
-    return Story(
-        f"{other.who} wrote {thing} between {read.who}'s read and {read.who}'s write.", (read.n, other.n, write.n)
-    )
+def _unasked(line: Line, bare: bool) -> Iterator[Story]:
+    """Yield what happened by itself: somebody waited and others went on, or the scenario broke something."""
+    crossed = [Story(*crossing(line, task, at, sure=True)) for task, at in line.gaps()]
+    struck = [_scripted(event, line, bare) for event in line.events if event.kind in _FAULTS]
+    if bare and struck and not any(one.sentence and one.marked[0] > struck[-1].marked[0] for one in crossed):
+        yield struck[-1]
+    yield from (one for one in crossed if one.sentence)
+    yield from reversed(struck)
 
 
-def _access(event: Event) -> str:
-    return event.touches[2] if event.kind == "call" and event.touches else ""
+def _scripted(event: Event, line: Line, bare: bool) -> Story:
+    """Return a fault of the scenario's own; what it cut short is known only from a trace without notes."""
+    kind = event.what.split(":")[0] if event.kind == "fault" else event.kind
+    what = event.what.removeprefix(f"{kind}: ")
+    step = Step("call" if bare else "", what if event.kind == "fault" else "", event.to, ())
+    return Story(*mishap.told(Interruption(kind, event.n, event.who, event.who, step), line))
 
 
-def _same(a: Event, b: Event) -> bool:
-    return bool(a.touches and b.touches) and (a.touches[1] == b.touches[1] or "*" in (a.touches[1], b.touches[1]))
+def _joined(found: Sequence[Story]) -> Story:
+    sentences = list(dict.fromkeys(one.sentence for one in found))
+    return Story(" ".join(sentences), tuple(sorted(_all(one.marked for one in found))))
 
 
-def _last(events: Sequence[Event], who: str, touches: Sequence[str]) -> Event | None:
-    for event in reversed(events):
-        if event.who == who and _access(event) == "r" and event.touches[:2] == tuple(touches[:2]):
-            return event
-    return None
-
-
-def _struck(fault: Event, events: Sequence[Event]) -> Story:
-    before = [event for event in events[: fault.n] if event.who == fault.who and event.kind == "call"]
-    after = f" after {before[-1].what}" if before else ""
-    marked = (before[-1].n, fault.n) if before else (fault.n,)
-    if fault.kind == "kill":
-        return Story(f"{fault.who} was killed{after}.", marked)
-    if fault.kind == "pause":
-        seconds = (fault.until or fault.time) - fault.time
-        return Story(f"{fault.who} stood still for {seconds:.0f} s{after}.", marked)
-    if fault.kind == "outage":
-        return Story(f"{fault.who} could not be reached for {(fault.until or fault.time) - fault.time:.0f} s.", marked)
-    return Story(f"{fault.what}: {fault.who}{after}.", marked)
+def _all(groups: Iterable[Iterable[int]]) -> set[int]:
+    return {n for group in groups for n in group}

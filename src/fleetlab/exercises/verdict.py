@@ -9,6 +9,8 @@ from typing import Any
 
 from fleetlab.sim import Trace
 
+from . import progress
+
 MIME = "application/vnd.fleetlab.check+json"
 
 NOT_ATTEMPTED = "not attempted"
@@ -16,6 +18,9 @@ PASSED = "passed"
 FAILED = "failed"
 RAISED = "your code raised"
 NEVER_FINISHED = "never finished"
+
+_SIDE_BY_SIDE = 5
+"""Up to so many lanes two pictures fit beside each other."""
 
 
 @dataclass(slots=True)
@@ -37,24 +42,34 @@ class Verdict:
     trace: Trace | None = None
     neighbour: Trace | None = None
 
+    @property
+    def headline(self) -> str:
+        """Exercise, outcome and id on one line."""
+        return f"{self.exercise}: {self.outcome}" + (f" [{self.id}]" if self.id else "")
+
     def __str__(self) -> str:
-        head = f"{self.exercise}: {self.outcome}" + (f" [{self.id}]" if self.id else "")
-        return "\n".join([head, *([self.sentence] if self.sentence else []), *[f"  {line}" for line in self.lines]])
+        lines = [f"  {line}" for line in self.lines]
+        return "\n".join([self.headline, *([self.sentence] if self.sentence else []), *lines])
+
+    __repr__ = __str__
 
     def data(self) -> dict[str, Any]:
         """Return the verdict for programs; no seconds, so that it is the same on every machine."""
         names = ("exercise", "outcome", "id", "sentence", "schedules", "bound", "token")
         return {name: getattr(self, name) for name in names}
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def bundle(self) -> dict[str, Any]:
+        """Return the verdict in each form that a notebook can show: text, HTML with pictures, data."""
         return {"text/plain": str(self), "text/html": self.to_html(), MIME: self.data()}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return self.bundle()
 
     def to_html(self) -> str:
         """Return the verdict as HTML: text in the page's own colours, and pictures on paper of their own."""
         mark = "\u2713" if self.outcome == PASSED else "\u2717"
-        head = html.escape(f"{mark} {self.exercise}: {self.outcome}")
         code = f" <code>{html.escape(self.id)}</code>" if self.id else ""
-        parts = [f"<p><b>{head}</b>{code}</p>"]
+        parts = [f"<p><b>{mark} {html.escape(f'{self.exercise}: {self.outcome}')}</b>{code}</p>"]
         if self.sentence:
             parts.append(f"<p>{html.escape(self.sentence)}</p>")
         if self.lines:
@@ -62,8 +77,18 @@ class Verdict:
         return "".join([*parts, *self._pictures()])
 
     def _pictures(self) -> list[str]:
-        pictures = [trace._repr_html_() or "" for trace in (self.trace, self.neighbour) if trace is not None]
-        return [picture for picture in pictures if picture]
+        """Return the failing run, beside the passing one where both fit."""
+        if self.trace is None:
+            return []
+        try:
+            if self.neighbour is not None and len(self.trace.lanes) <= _SIDE_BY_SIDE:
+                from fleetlab.show import compare
+
+                return [compare(self.trace, self.neighbour)._repr_html_()]
+            traces = [self.trace, *([self.neighbour] if self.neighbour is not None else [])]
+            return [trace._repr_html_() or "" for trace in traces]
+        except Exception as error:  # an answer can put anything into a trace; the verdict must be told all the same
+            return [f"<p>(There is no picture: {html.escape(type(error).__name__)}.)</p>"]
 
 
 class CheckFailed(Exception):
@@ -79,18 +104,31 @@ class CheckFailed(Exception):
         return self.verdict.id
 
     def _render_traceback_(self) -> list[str]:
-        return [f"CheckFailed: {self}"]
+        # In a notebook the verdict stands above already; a terminal has nothing else.
+        return [f"CheckFailed: {self.verdict.headline if progress.in_notebook() else self}"]
 
 
-def publish(verdict: Verdict) -> None:
-    """Show a verdict where the check was called: as a picture in a notebook, as text elsewhere."""
-    try:
-        from IPython import get_ipython  # type: ignore[attr-defined]
-        from IPython.display import display
-    except ImportError:
-        get_ipython = lambda: None  # noqa: E731
-    if get_ipython() is not None and hasattr(get_ipython(), "kernel"):  # type: ignore[no-untyped-call]
-        display(verdict)  # type: ignore[no-untyped-call]
+class CheckStopped(KeyboardInterrupt):
+    """Ctrl-C ended a check: there is no verdict, and nothing is left behind."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"CheckStopped: {self}"]
+
+
+def plainly(error: Exception) -> Exception:
+    """Return an error that a notebook shows without its stack: type and sentence."""
+    error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
+    return error
+
+
+def publish(verdict: Verdict, handle: Any = None) -> None:
+    """Show a verdict where the check was called: with pictures in a notebook, as text elsewhere.
+
+    `handle` is the place of a progress line, which the verdict takes. A failure's text is its exception's: it is not
+    printed twice.
+    """
+    if progress.in_notebook():
+        progress.show(verdict.bundle(), handle)
     elif verdict.outcome == PASSED:
         print(verdict)
 

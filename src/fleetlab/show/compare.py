@@ -123,10 +123,10 @@ def _mark(brush: Brush, comparison: Comparison, groups: list[list[int]], down: H
         return
     place = down.placed[row]
     top, tall, middle = place.top - 1, place.bottom - place.top + 2, WIDTH / 2
+    chip = middle - 76  # left of the middle, where the right half has its times
     brush.rect(4, top, WIDTH - 8, tall, "inkl dash", 7)
-    brush.rect(middle - 64, top - 9, 128, 18, "chip", 9)
-    brush.text(middle, top + 4, "≠ first difference", 128, 11, "b h", "middle")
-    brush.path(f"M{num(middle - 5)} {num(top + 12)}h10l-5 8z", "inkh")
+    brush.rect(chip - 64, top + tall - 9, 128, 18, "chip", 9)
+    brush.text(chip, top + tall + 4, "≠ first difference", 128, 11, "b h", "middle")
 
 
 def _words(comparison: Comparison, left: Scene, right: Scene) -> str:

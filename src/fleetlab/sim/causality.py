@@ -8,6 +8,7 @@ The number is a sum of hashes of integers: it does not depend on PYTHONHASHSEED.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .schedule import Step
@@ -64,9 +65,13 @@ class Causality:
         """Add a fault: it may concern everything."""
         self.state = hash((self.state, number(name), index)) & _MASK
 
-    def pending(self, task: Task, step: Step, preemptible: bool) -> int:
-        """Return a number for the step that a task is about to take."""
-        return hash((number(task.locals["key"]), number(step.what), preemptible))
+    def waiting(self, tasks: Sequence[Task]) -> int:
+        """Return a number for the tasks that can run, in whatever order they became ready."""
+        return sum(hash((number(task.locals["key"]), 1)) for task in tasks) & _MASK
+
+    def pending(self, task: Task, step: Step, preemptible: bool, others: Sequence[Task]) -> int:
+        """Return a number for the step that a task is about to take while others can run."""
+        return hash((number(task.locals["key"]), number(step.what), preemptible, self.waiting(others)))
 
     def _add(self, me: int, event: int, task: Task, touches: tuple[str, ...]) -> None:
         self._last[me] = event

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import uuid
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from .kernel import current_task
@@ -12,6 +14,7 @@ from .process import stream
 
 _real_urandom = os.urandom
 _real_seed = random.Random.seed
+_real_uuid1, _real_getnode = uuid.uuid1, uuid.getnode
 
 _FUNCTIONS = (
     "betavariate binomialvariate choice choices expovariate gammavariate gauss getrandbits getstate lognormvariate "
@@ -35,6 +38,25 @@ def _function(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     return dispatch
 
 
+def _uuid1(node: int | None = None, clock_seq: int | None = None) -> uuid.UUID:
+    """Return a UUID of the time and the host, which remembers the last one: the running process's, or the real one."""
+    task = current_task()
+    if task is None:
+        return _real_uuid1(node, clock_seq)
+    outside, key = uuid._last_timestamp, (task.process, "uuid1")  # type: ignore[attr-defined]
+    uuid._last_timestamp = task.sim.numbers.get(key)  # type: ignore[attr-defined]
+    try:
+        return _real_uuid1(node, clock_seq)
+    finally:
+        task.sim.numbers[key], uuid._last_timestamp = uuid._last_timestamp, outside  # type: ignore[attr-defined]
+
+
+def _getnode() -> int:
+    """Return the hardware address: a drawn one (RFC 9562, section 6.10) inside a task."""
+    task = current_task()
+    return _real_getnode() if task is None else Random(f"node {task.sim.seed} {task.lane}").getrandbits(48) | 1 << 40
+
+
 def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
     """Seed a generator; without a seed, from the running task's stream."""
     task = current_task()
@@ -47,6 +69,8 @@ def install(replace: Callable[[object, str, object], None]) -> None:
     """Put the dispatchers in place through `replace(owner, name, dispatcher)`."""
     replace(os, "urandom", urandom)
     replace(random, "_urandom", urandom)
+    replace(uuid, "uuid1", _uuid1)
+    replace(uuid, "getnode", _getnode)
     for name in _FUNCTIONS:
         if hasattr(random, name):
             replace(random, name, _function(name, getattr(random, name)))

@@ -58,8 +58,12 @@ class Choices:
         self.steps: list[str] = []
         self.made: list[tuple[int, str]] = []
         self.causality = Causality()
+        self.calm = False
         self._position = 0
         self._fresh: Task | None = None
+        self._parked: set[Task] = set()
+        self._interrupted: Task | None = None
+        self._eager: Task | None = None
 
     def tie(self) -> float:
         """Return nothing to order by: tasks of one moment stay in the order in which they became ready."""
@@ -71,31 +75,48 @@ class Choices:
 
     def choose(self, options: Sequence[Task]) -> Task | Stop:
         """Return the task that goes on when the last one cannot: a choice that costs nothing."""
+        if self._interrupted is not None and self._interrupted in options:
+            return self._take_back()
+        silent = self._silent(options)
+        if silent is not None:
+            self._eager = silent
+            return silent
         chosen = options[0]
-        if len(options) > 1:
-            if self._is_known(0):
+        if len(options) > 1 and not self.calm:
+            if self._is_known(self.causality.waiting(options)):
                 return STOP
             chosen = options[self._decide((FREE,) * len(options), "who goes on", options)]
-        self._fresh = chosen
-        self.causality.resume(chosen)
-        return chosen
+        return self._let(chosen)
 
     def at_step(self, task: Task, others: Sequence[Task], step: Step) -> Task | Strike | Stop | None:
         """Return None to let `task` take its step, another task to preempt it, or the fault that strikes."""
-        preemptible = task is not self._fresh and step.kind != "response"
-        rivals = list(others) if preemptible else []
-        strikes = [(fault.name, strike) for fault in self.faults for strike in fault.strikes(task, step)]
+        if self._interrupted is not None:
+            self._parked.add(task)
+            return self._take_back()
+        silent = self._silent(others)
+        if silent is not None:
+            self._parked.add(task)
+            self._interrupted = task if task is not self._eager else None
+            self._eager = silent
+            return silent
+        return self._at_step(task, others, step)
+
+    def _at_step(self, task: Task, others: Sequence[Task], step: Step) -> Task | Strike | Stop | None:
+        free, self._eager = task is self._eager, None
+        rivals = list(others) if self._preemptible(task, step) else []
+        faults = () if self.calm else self.faults
+        strikes = [(fault.name, strike) for fault in faults for strike in fault.strikes(task, step)]
         index = 0
         if rivals or strikes:
-            if self._is_known(self.causality.pending(task, step, preemptible)):
+            if self._is_known(self.causality.pending(task, step, bool(rivals), others)):
                 return STOP
-            kinds = (FREE, *[PREEMPTION] * len(rivals), *[name for name, _ in strikes])
-            index = self._decide(kinds, step.what)
+            kinds = (FREE, *[FREE if free else PREEMPTION] * len(rivals), *[name for name, _ in strikes])
+            index = self._decide(kinds, step.what, (task, *rivals))
         if 0 < index <= len(rivals):
-            self._fresh = rivals[index - 1]
-            self.causality.resume(self._fresh)
-            return self._fresh
+            self._parked.add(task)
+            return self._let(rivals[index - 1])
         self._fresh = None
+        self._parked.discard(task)
         self.steps.append(f"{task.lane}: {step.what}")
         self.causality.note(task, step)
         if index == 0:
@@ -103,6 +124,28 @@ class Choices:
         name, strike = strikes[index - 1 - len(rivals)]
         self.causality.upset(name, index)
         return strike
+
+    def _preemptible(self, task: Task, step: Step) -> bool:
+        """Tell whether somebody else may go first: not where that was the last choice, or where it changes nothing."""
+        return task is not self._fresh and step.kind not in ("response", "ready") and not self.calm
+
+    def _let(self, chosen: Task) -> Task:
+        self._fresh = chosen
+        self.causality.resume(chosen)
+        return chosen
+
+    def _silent(self, tasks: Sequence[Task]) -> Task | None:
+        """Return a client that has yet to come to its next step: until then it meets nobody, so it goes first."""
+        if self.calm:
+            return None
+        return next((task for task in tasks if task.process is None and task not in self._parked), None)
+
+    def _take_back(self) -> Task:
+        """Give the turn back to the task that a silent client interrupted: that was no preemption."""
+        task, self._interrupted = self._interrupted, None
+        assert task is not None
+        self._parked.discard(task)
+        return task
 
     def _decide(self, kinds: tuple[str, ...], what: str, tasks: Sequence[Task] = ()) -> int:
         position = self._position

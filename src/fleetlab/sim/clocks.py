@@ -22,7 +22,7 @@ _real_time_ns = _time_machine.original_time_ns
 def time_ns() -> int:
     """Return the Unix time in nanoseconds: the running task's, or the real one."""
     task = getcurrent()
-    if task.__class__ is not Task:
+    if type(task) is not Task:
         return _real_time_ns()  # type: ignore[no-any-return]
     sim, process = task.sim, task.process
     now = sim.now if process is None else process.clock(sim.now)
@@ -32,19 +32,22 @@ def time_ns() -> int:
 def sleep(seconds: float, /) -> None:
     """Sleep in the running task's virtual time, or really."""
     task = getcurrent()
-    if task.__class__ is Task:
+    try:
         sim = task.sim
-        if sim._tracing:
-            sim._note_sleep(task, seconds)
-        sim._until(task, sim.now + seconds)
-    else:
+    except AttributeError:
         _real_sleep(seconds)
+        return
+    if not seconds >= 0:
+        raise ValueError("sleep length must be non-negative")
+    if sim._tracing:
+        sim._note_sleep(task, seconds)
+    sim._until(task, sim.now + seconds)
 
 
 def _monotonic(real: Callable[[], float]) -> Callable[[], float]:
     def clock() -> float:
         task = getcurrent()
-        if task.__class__ is not Task:
+        if type(task) is not Task:
             return real()
         sim, process = task.sim, task.process
         return sim.now if process is None else process.clock(sim.now) - process.offset
@@ -55,7 +58,7 @@ def _monotonic(real: Callable[[], float]) -> Callable[[], float]:
 
 def _nanoseconds(clock: Callable[[], float], real: Callable[[], int]) -> Callable[[], int]:
     def clock_ns() -> int:
-        return round(clock() * 1e9) if getcurrent().__class__ is Task else real()
+        return round(clock() * 1e9) if type(getcurrent()) is Task else real()
 
     clock_ns.__name__ = clock_ns.__qualname__ = real.__name__
     return clock_ns

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import atexit
+import errno
+import functools
 import logging
 import os
 import signal
 import socket
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .kernel import current_task
-from .process import current_process
+from .process import Process, current_process
 
 _real_signal, _real_getsignal = signal.signal, signal.getsignal
-_real_register = atexit.register
+_real_register, _real_unregister = atexit.register, atexit.unregister
+_real_kill, _real_exit = os.kill, os._exit
+_HARMLESS = {0, *(int(getattr(signal, name, 0)) for name in ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"))}
+_real_raise_signal = signal.raise_signal
 _real_getpid, _real_gethostname = os.getpid, socket.gethostname
 _REFUSED = ("connect", "connect_ex", "bind")
 
@@ -24,16 +30,14 @@ class Environ(os._Environ[str]):
 
     def __getitem__(self, key: str) -> str:
         process = current_process()
-        return super().__getitem__(key) if process is None else process.environ[key]
+        return super().__getitem__(key) if process is None else process.environ[_text(key)]
 
     def __setitem__(self, key: str, value: str) -> None:
         process = current_process()
         if process is None:
             super().__setitem__(key, value)
-        elif isinstance(value, str):
-            process.environ[key] = value
         else:
-            raise TypeError(f"str expected, not {type(value).__name__}")
+            process.environ[_text(key)] = _text(value)
 
     def __delitem__(self, key: str) -> None:
         process = current_process()
@@ -52,6 +56,12 @@ class Environ(os._Environ[str]):
 
     def __repr__(self) -> str:
         return f"environ({dict(self)!r})"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"str expected, not {type(value).__name__}")
+    return value
 
 
 def isolate(shared: Any, make: Callable[[], Any]) -> None:
@@ -80,6 +90,27 @@ def isolate(shared: Any, make: Callable[[], Any]) -> None:
     shared.__class__ = type(original.__name__, (original,), methods)
 
 
+class OwnList(list[Any]):
+    """A list of which each process has its own, empty at first; outside it is an ordinary list."""
+
+    def _mine(self) -> list[Any]:
+        process = current_process()
+        return self if process is None else process.state(("list", id(self)), list)
+
+
+def _on_mine(name: str) -> Callable[..., Any]:
+    real = getattr(list, name)
+
+    def method(self: OwnList, *args: Any) -> Any:
+        return real(self._mine(), *args)
+
+    return method
+
+
+for _name in ("append", "remove", "__contains__", "__delitem__", "__getitem__", "__iter__", "__len__"):
+    setattr(OwnList, _name, _on_mine(_name))
+
+
 def _signal(number: int, handler: Any) -> Any:
     """Install a signal handler: the running process's, or the real one."""
     process = current_process()
@@ -101,8 +132,55 @@ def _register(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[...,
     process = current_process()
     if process is None:
         return _real_register(f, *args, **kwargs)
-    process.exits.append(lambda: f(*args, **kwargs))
+    process.exits.append(functools.partial(f, *args, **kwargs))
     return f
+
+
+def _unregister(f: Callable[..., Any]) -> None:
+    """Take back every call of `f` at the end of the process."""
+    process = current_process()
+    if process is None:
+        _real_unregister(f)
+    else:
+        process.exits[:] = [call for call in process.exits if getattr(call, "func", None) != f]
+
+
+def _kill(pid: int, number: int, /) -> None:
+    """Send a signal: inside a process to itself alone, as if each ran on a machine of its own."""
+    process = current_process()
+    if process is None:
+        _real_kill(pid, number)
+    elif pid in (process.pid, 0):
+        deliver(process, number)
+    else:
+        raise ProcessLookupError(errno.ESRCH, "No such process")
+
+
+def _raise_signal(number: int, /) -> None:
+    """Send a signal to the running process."""
+    process = current_process()
+    if process is None:
+        _real_raise_signal(number)
+    else:
+        deliver(process, number)
+
+
+def deliver(process: Process, number: int) -> None:
+    """Let a process have a signal: its handler runs, or it dies, or nothing happens, as by default."""
+    handler = process.signals.get(int(number), signal.SIG_DFL)
+    if callable(handler):
+        handler(int(number), None)
+    elif handler is not signal.SIG_IGN and int(number) not in _HARMLESS:
+        process.kill()
+
+
+def _exit(status: int) -> None:
+    """End the running process at once: the simulated one, or Python."""
+    process = current_process()
+    if process is None:
+        _real_exit(status)
+    else:
+        process.kill()
 
 
 def _getpid() -> int:
@@ -141,14 +219,15 @@ def refusal(lane: str, address: Any) -> RuntimeError:
     )
 
 
-def _getaddrinfo(real: Callable[..., Any]) -> Callable[..., Any]:
-    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+def _asking(real: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(host: Any, *args: Any, **kwargs: Any) -> Any:
         task = current_task()
         if task is not None:
-            raise refusal(task.lane, f"{host}:{port}")
-        return real(host, port, *args, **kwargs)
+            port = args[0] if args else kwargs.get("port", "")
+            raise refusal(task.lane, f"{host}:{port}" if port else host)
+        return real(host, *args, **kwargs)
 
-    return getaddrinfo
+    return ask
 
 
 def install(replace: Callable[[object, str, object], None]) -> None:
@@ -156,10 +235,23 @@ def install(replace: Callable[[object, str, object], None]) -> None:
     os.environ.__class__ = Environ
     replace(signal, "signal", _signal)
     replace(signal, "getsignal", _getsignal)
+    replace(signal, "raise_signal", _raise_signal)
     replace(atexit, "register", _register)
+    replace(atexit, "unregister", _unregister)
     replace(os, "getpid", _getpid)
+    replace(os, "kill", _kill)
+    replace(os, "_exit", _exit)
     replace(socket, "gethostname", _gethostname)
-    replace(socket, "getaddrinfo", _getaddrinfo(socket.getaddrinfo))
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+        replace(socket, name, _asking(getattr(socket, name)))
     _refuse_sockets()
+    _isolate_logging()
+
+
+def _isolate_logging() -> None:
+    """Give each process its own root logger, loggers by name, and list of handlers (dictConfig closes all of them)."""
+    handlers = logging._handlerList = OwnList(logging._handlerList)  # type: ignore[attr-defined]
+    logging.shutdown.__defaults__ = (handlers,)
+    isolate(logging._handlers, weakref.WeakValueDictionary)  # type: ignore[attr-defined]
     isolate(logging.root, lambda: logging.RootLogger(logging.WARNING))
     isolate(logging.Logger.manager, lambda: logging.Manager(logging.root))

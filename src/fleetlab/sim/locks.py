@@ -6,9 +6,8 @@ import _thread
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from .kernel import Task, WaitQueue, current_task
@@ -40,7 +39,7 @@ class TurnLock:
         return bool(blocking) and self._wait(task, timeout)
 
     def _acquire_outside(self, blocking: bool, timeout: float) -> bool:
-        if blocking and self._owner is not None:
+        if blocking and self._owner is not None and self._owner.sim.is_mine():
             raise RuntimeError(
                 f"A task ({self._owner.lane}) holds this lock and stands still while you are outside the simulation: "
                 "take the lock inside a task, with world.call(f)."
@@ -49,7 +48,7 @@ class TurnLock:
 
     def _wait(self, task: Task, timeout: float) -> bool:
         if self._queue is None:
-            self._queue = WaitQueue("a lock", lambda: self._owner)
+            self._queue = WaitQueue("a lock", lambda: self._owner or "code outside the simulation")
         deadline = None if timeout < 0 else task.sim.now + timeout
         while not self._real.acquire(False):
             left = None if deadline is None else deadline - task.sim.now
@@ -140,7 +139,7 @@ class TurnRLock:
 class _Dispatch(type):
     """The type of `threading.Lock` and `RLock`: calling one makes the lock that fits the place it is made in."""
 
-    kinds: tuple[type, ...]
+    kinds: tuple[Any, ...]
 
     def __instancecheck__(cls, thing: object) -> bool:
         return isinstance(thing, cls.kinds)
@@ -151,7 +150,7 @@ class Lock(metaclass=_Dispatch):
 
     kinds = (TurnLock, type(_real_lock()))
 
-    def __new__(cls) -> Any:
+    def __new__(cls) -> Any:  # noqa: D102
         return TurnLock() if _virtual() else _real_lock()
 
 
@@ -160,11 +159,11 @@ class RLock(metaclass=_Dispatch):
 
     kinds = (TurnRLock, type(_real_rlock()))
 
-    def __new__(cls) -> Any:
+    def __new__(cls) -> Any:  # noqa: D102
         return TurnRLock() if _virtual() else _real_rlock()
 
 
-class virtual:
+class virtual:  # noqa: N801  (used like a function)
     """Within this context every new lock is one for tasks: for stores that the world makes outside of them."""
 
     def __enter__(self) -> None:
@@ -180,14 +179,14 @@ def _virtual() -> bool:
     """Tell whether a new lock is made in a task, or on behalf of a learner's cell or module."""
     if _force or current_task() is not None:
         return True
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name.startswith("fleetlab."):
             return False
         if is_learner_file(frame.f_code.co_filename):
             return bool(name == "__main__" or "ipykernel" in frame.f_code.co_filename or _is_plain_module(name))
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 
@@ -200,6 +199,4 @@ def install(replace: Callable[[object, str, object], None]) -> None:
     replace(threading, "Lock", Lock)
     replace(threading, "RLock", RLock)
     threading._allocate_lock = Lock  # type: ignore[attr-defined]
-    threading._time = time.monotonic  # type: ignore[attr-defined]
-    queue.time = time.monotonic  # type: ignore[attr-defined]
     replace(queue, "SimpleQueue", queue._PySimpleQueue)  # type: ignore[attr-defined]

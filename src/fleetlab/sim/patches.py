@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dis
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType, FunctionType
@@ -28,6 +29,17 @@ def install() -> None:
     for part in (clocks, chance, locks, threads, environment):
         part.install(_replace)
     _replace(builtins, "input", _no_input(builtins.input))
+    _replace_bound()
+
+
+def _replace_bound() -> None:
+    """Replace the originals that modules in Python have bound already, as in `from time import sleep`."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("fleetlab.") or not str(getattr(module, "__file__", None)).endswith(".py"):
+            continue
+        space = vars(module)
+        for key in [key for key, value in space.items() if id(value) in REPLACED]:
+            space[key] = REPLACED[id(space[key])]
 
 
 def _replace(owner: Any, name: str, dispatcher: Any) -> None:
@@ -38,7 +50,7 @@ def _replace(owner: Any, name: str, dispatcher: Any) -> None:
 
 
 def _no_input(real: Any) -> Any:
-    def input(prompt: object = "", /) -> str:
+    def ask(prompt: object = "", /) -> str:
         task = current_task()
         if task is None:
             return str(real(prompt))
@@ -46,7 +58,8 @@ def _no_input(real: Any) -> Any:
             f"{task.lane} asked a question on its standard input ({prompt!s:.40}); nobody is there to answer."
         )
 
-    return input
+    ask.__name__ = ask.__qualname__ = "input"
+    return ask
 
 
 def adopt(f: Any) -> None:

@@ -31,6 +31,7 @@ class Process:
         self.tasks: dict[Task, None] = {}
         self.offset = 0.0
         self.rate = 1.0
+        self.thaw = 0.0
         self.signals: dict[int, Any] = {}
         self.exits: list[Callable[[], Any]] = []
         self.context = contextvars.copy_context()
@@ -88,8 +89,8 @@ def current_process() -> Process | None:
 
 def stream(task: Task) -> Random:
     """Return the task's own stream of random numbers: a function of the seed and of how the task came to be."""
-    random = task.locals.get("random")
+    random: Random | None = task.locals.get("random")
     if random is None:
         owner = task.process.name if task.process is not None else ""
         random = task.locals["random"] = Random(f"{task.sim.seed} {owner} {task.locals['key']}")
-    return random  # type: ignore[no-any-return]
+    return random

@@ -79,13 +79,14 @@ class Seeded:
     explores = False
 
     def __init__(self, seed: int | str = 0) -> None:
-        self._random = Random(f"schedule {seed}")
-        self.tie = self._random.random
+        # Two streams, so that one more task does not change how long everything takes.
+        self.tie = Random(f"tie {seed}").random
+        self._draw = Random(f"schedule {seed}").random
 
     def latency(self, bounds: Latency) -> float:
         """Draw the virtual seconds of one step, uniformly from `bounds`."""
         low, high = bounds
-        return low + (high - low) * self.tie()
+        return low + (high - low) * self._draw()
 
     def choose(self, options: Sequence[Task]) -> Task | Stop:
         """Return one of the tasks that are ready at the same moment, drawn."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import _thread
+import concurrent.futures.thread
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from .kernel import Killed, Task, current_task
+from .kernel import Task, current_task
 
 _real_start = threading.Thread.start
 _real_join = threading.Thread.join
@@ -37,8 +38,8 @@ def _start(self: threading.Thread) -> None:
 def _run(thread: threading.Thread) -> None:
     try:
         thread.run()
-    except Killed:
-        raise
+    except SystemExit:
+        pass  # ends a thread without a word, as it does in Python
     except Exception as error:
         task = current_task()
         assert task is not None
@@ -52,6 +53,21 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
         _real_join(self, timeout)
     elif current_task() is not None:
         task.wait(timeout)
+
+
+def _numbering(real: Callable[[], int], first: int) -> Callable[..., int]:
+    """Return a counter for the names of threads: the running process's own, from `first` on, and real outside."""
+
+    def number(*_: object) -> int:
+        task = current_task()
+        if task is None:
+            return real()
+        numbers = task.sim.numbers
+        key = (task.process, real)
+        numbers[key] = numbers.get(key, first - 1) + 1
+        return numbers[key]
+
+    return number
 
 
 def _is_alive(self: threading.Thread) -> bool:
@@ -79,7 +95,7 @@ def current_thread() -> threading.Thread:
     task = current_task()
     if task is None:
         return _real_current()
-    thread = task.locals.get("thread")
+    thread: Any = task.locals.get("thread")
     if thread is None:
         thread = task.locals["thread"] = threading.Thread(name=task.name, daemon=True)
         thread._task = task
@@ -88,12 +104,12 @@ def current_thread() -> threading.Thread:
     return thread  # type: ignore[no-any-return]
 
 
-class local(_thread._local):
+class local(_thread._local):  # noqa: N801  (its name in threading)
     """Stands for `threading.local`: one set of attributes a task, and one a real thread outside."""
 
     __slots__ = ("_made_with",)  # of the object itself, the same in every task and thread
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> local:
+    def __new__(cls, *args: Any, **kwargs: Any) -> local:  # noqa: D102
         self = super().__new__(cls, *args, **kwargs)
         _made_with.__set__(self, (args, kwargs))
         return self
@@ -123,6 +139,10 @@ class local(_thread._local):
         task = current_task()
         if task is None:
             super().__setattr__(name, value)
+            return
+        descriptor: Any = getattr(type(self), name, None)
+        if hasattr(type(descriptor), "__set__"):
+            descriptor.__set__(self, value)
         else:
             self._of(task)[name] = value
 
@@ -155,3 +175,6 @@ def install(replace: Callable[[object, str, object], None]) -> None:
     threading.Thread.start = _start  # type: ignore[method-assign]
     threading.Thread.join = _join  # type: ignore[method-assign]
     threading.Thread.is_alive = _is_alive  # type: ignore[method-assign]
+    threading._counter = _numbering(threading._counter, 1)  # type: ignore[attr-defined]
+    pool = concurrent.futures.thread.ThreadPoolExecutor
+    pool._counter = _numbering(pool._counter, 0)  # type: ignore[attr-defined]

@@ -7,9 +7,10 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 Touches = tuple[str, str, str] | tuple[()]
 
@@ -19,11 +20,12 @@ _LIBRARY = tuple(
     | {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
 )
 _learner_file: dict[str, bool] = {}
+known_file = _learner_file.get
 
 
 def is_learner_file(filename: str) -> bool:
     """Tell whether a source file is a learner's: neither Python's, nor a package's, nor ours."""
-    known = _learner_file.get(filename)
+    known = known_file(filename)
     if known is None:
         known = not filename.startswith(_LIBRARY) and "site-packages" not in filename
         _learner_file[filename] = known
@@ -32,10 +34,8 @@ def is_learner_file(filename: str) -> bool:
 
 def learner_frame(frame: FrameType | None) -> FrameType | None:
     """Return the innermost frame of the learner's code at or below `frame`, or None."""
-    known = _learner_file
     while frame is not None:
-        name = frame.f_code.co_filename
-        if known[name] if name in known else is_learner_file(name):
+        if is_learner_file(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None
@@ -100,6 +100,36 @@ class Record:
         )
 
 
+_ORDER = ("client", "balancer", "instance", "store", "outside", "world")
+
+
+class Nap(NamedTuple):
+    """One sleep while it still happens: a plain tuple, since programs sleep by the million."""
+
+    time: float
+    who: str
+    until: float
+    code: CodeType
+    place: int
+
+    @property
+    def to(self) -> str:
+        """Nobody: a sleep concerns no other lane."""
+        return ""
+
+    def event(self, n: int) -> Event:
+        """Return the immutable form, as event number `n`."""
+        line = source_line(self.code, _line(self.code, self.place)) if is_learner_file(self.code.co_filename) else ""
+        return Event(n, self.time, self.who, "sleep", "sleep", line=line, until=self.until)
+
+
+@lru_cache(maxsize=4096)
+def _line(code: CodeType, place: int) -> int:
+    """Return the line of the instruction at offset `place`; asked late, since finding it takes long."""
+    lines = (line for start, end, line in code.co_lines() if start <= place < end)
+    return next(lines, None) or code.co_firstlineno
+
+
 class Trace:
     """Every event of one simulation in order: draws itself, prints as a table `time | who | step`."""
 
@@ -110,20 +140,21 @@ class Trace:
         self.title = ""
         self.subtitle = ""
         self.marked: tuple[int, ...] = ()
-        self.records: list[Record] = []
+        self.records: list[Record | Nap] = []
         self._lanes: dict[str, str] = {}
 
     def lane(self, name: str, kind: str) -> None:
-        """Declare a lane; kinds are client, instance, store, outside and world."""
+        """Declare a lane; kinds are client, balancer, instance, store, outside and world."""
+        if kind not in _ORDER:
+            raise ValueError(f"There is no lane kind {kind!r}; there are: {', '.join(_ORDER)}.")
         self._lanes.setdefault(name, kind)
 
     @property
     def lanes(self) -> list[str]:
-        """The lanes with an event, clients first, stores and the outside last."""
-        order = ["client", "balancer", "instance", "store", "outside"]
-        seen = {name for record in self.records for name in (record.who, record.to)}
-        known = [name for kind in order for name, of in self._lanes.items() if of == kind]
-        return [name for name in known if name in seen]
+        """The lanes with an event: clients, instances, stores, the outside, and last those that nobody declared."""
+        seen = dict.fromkeys(name for record in self.records for name in (record.who, record.to) if name)
+        lanes = [name for name in self._lanes if name in seen] + [name for name in seen if name not in self._lanes]
+        return sorted(lanes, key=lambda name: _ORDER.index(self.lane_kind(name)))
 
     def lane_kind(self, name: str) -> str:
         """Return what a lane stands for: client, instance, store, outside or world."""
@@ -142,7 +173,8 @@ class Trace:
         """Append one record at `time` (virtual seconds) and return it, to be completed."""
         record = Record(time, who, kind, what)
         record.to, record.touches, record.until = to, touches, until
-        self.records.append(record)
+        if self.enabled:
+            self.records.append(record)
         return record
 
     @property
@@ -164,9 +196,12 @@ class Trace:
         """Return a view in which the events with these numbers are marked, under a title of its own."""
         view = self._view(self.records)
         view.marked, view.title, view.subtitle = tuple(marked), title, subtitle
+        for n in view.marked:
+            if not 0 <= n < len(view):
+                raise IndexError(f"This trace has no event {n}: its events are numbered from 0 to {len(view) - 1}.")
         return view
 
-    def _view(self, records: list[Record]) -> Trace:
+    def _view(self, records: list[Record | Nap]) -> Trace:
         view = Trace()
         view.records, view._lanes = list(records), dict(self._lanes)
         view.title, view.subtitle = self.title, self.subtitle

@@ -1,17 +1,22 @@
-"""A watchdog for code that takes no step: it looks in from a real thread, in real time, and interrupts."""
+"""A watchdog for code that takes no step: it looks in from a real thread, in real time, and ends that code."""
 
 from __future__ import annotations
 
+import _thread
 import ast
 import ctypes
 import linecache
+import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .trace import learner_frame, source_line
+from .task import current_task
+from .trace import is_learner_file, source_line
 
 if TYPE_CHECKING:
     from .kernel import Simulation
@@ -20,69 +25,118 @@ PATIENCE = 3.0
 """Real seconds without a single turn before code counts as stuck."""
 
 _sleep = time.sleep
-_watched: dict[int, tuple[Simulation, int]] = {}
-_thread: threading.Thread | None = None
+_main_thread = threading.main_thread().ident
+_watched: dict[int, list[Simulation]] = {}
+_patrols = False
+
+
+class Stuck(BaseException):
+    """Raised by the watchdog inside code that takes no step; made there, it leaves that code for ever.
+
+    Code that swallows every exception in an endless loop could not be ended by raising one.
+    """
+
+    def __init__(self) -> None:
+        task = current_task()
+        if task is not None and not task.finished:
+            task.sim.give_up(task)
 
 
 def watch(sim: Simulation) -> None:
     """Watch the simulation that the current thread drives."""
-    global _thread
-    _watched[id(sim)] = (sim, threading.get_ident())
-    if _thread is None or not _thread.is_alive():
-        _thread = threading.Thread(target=_patrol, name="fleetlab watchdog", daemon=True)
-        _thread.start()
+    global _patrols
+    _watched.setdefault(_thread.get_ident(), []).append(sim)
+    if not _patrols:
+        _patrols = True
+        _thread.start_new_thread(_patrol, ())
 
 
-def unwatch(sim: Simulation) -> None:
-    """Stop watching: the simulation has handed back control."""
-    _watched.pop(id(sim), None)
+def unwatch() -> None:
+    """Stop watching what the current thread drives: it has handed back control."""
+    sims = _watched[_thread.get_ident()]
+    sims.pop()
+    if not sims:
+        del _watched[_thread.get_ident()]
+
+
+def _forked() -> None:
+    global _patrols
+    _patrols = False
 
 
 def _patrol() -> None:
-    seen: dict[int, tuple[int, float]] = {}
+    seen: dict[int, tuple[Simulation, int]] = {}
+    quiet: dict[int, float] = {}
     while True:
-        _sleep(0.25)
-        for key, (sim, thread) in list(_watched.items()):
-            turn = sim.turns
-            before, quiet = seen.get(key, (-1, 0.0))
-            quiet = quiet + 0.25 if turn == before else 0.0
-            seen[key] = (turn, quiet)
-            if quiet >= PATIENCE:
-                _interrupt(sim, thread)
-        for key in [key for key in seen if key not in _watched]:
-            del seen[key]
+        tick = min(0.25, PATIENCE / 2)
+        _sleep(tick)
+        for thread in [thread for thread in seen if thread not in _watched]:
+            del seen[thread]
+        for thread, sims in list(_watched.items()):
+            sim = next(reversed(sims), None)  # the innermost: a task may run a simulation of its own
+            if sim is None:
+                continue
+            state = (sim, sim.turns)
+            quiet[thread] = quiet.get(thread, 0.0) + tick if seen.get(thread) == state else 0.0
+            seen[thread] = state
+            if quiet[thread] >= PATIENCE and not _imports(thread):
+                _end(sim, thread)
+                quiet[thread] = 0.0
 
 
-def _interrupt(sim: Simulation, thread: int) -> None:
-    frame = learner_frame(sys._current_frames().get(thread))
-    if frame is None:
-        return
-    sim.stuck = _sentence(frame)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_stuck()))
+def _frames(thread: int) -> Iterator[FrameType]:
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
-def _stuck() -> type[BaseException]:
-    from .kernel import Stuck  # the kernel imports this module
-
-    return Stuck
-
-
-def _sentence(frame: FrameType) -> str:
-    line = loop_line(frame.f_code.co_filename, frame.f_lineno)
-    where = source_line(frame.f_code, line or frame.f_lineno)
-    what = "the loop" if line else "the code"
-    return f"{what} at line {where} takes no step and never ends: nothing else can run meanwhile."
+def _imports(thread: int) -> bool:
+    """Tell whether a thread is importing a module, which may take long on a cold disk."""
+    for frame in _frames(thread):
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib") or is_learner_file(name):
+            return name.startswith("<frozen importlib")
+    return False
 
 
-def loop_line(filename: str, number: int) -> int:
-    """Return the line of the innermost `while` or `for` around a line of a source file, or 0."""
+def _end(sim: Simulation, thread: int) -> None:
+    """Leave the code that is running; where it waits in the operating system, a signal wakes it."""
+    again, sim.stuck = bool(sim.stuck), sentence(list(_frames(thread)))
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stuck))
+    if again and thread == _main_thread and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, signal.SIGINT)
+
+
+def sentence(frames: list[FrameType]) -> str:
+    """Return which loop of the learner's code, or else which line, never ends; frames are innermost first."""
+    own = [frame for frame in frames if is_learner_file(frame.f_code.co_filename)] or frames
+    for frame in own:
+        line = loop_line(frame.f_code.co_filename, frame.f_code.co_firstlineno, frame.f_lineno)
+        if line:
+            return f"the loop at line {source_line(frame.f_code, line)} takes no step and never ends: {_MEANWHILE}"
+    if not own:
+        return f"it takes no step and never ends: {_MEANWHILE}"
+    where = source_line(own[0].f_code, own[0].f_lineno)
+    return f"the code at line {where} takes no step and never ends: {_MEANWHILE}"
+
+
+_MEANWHILE = "nothing else can run meanwhile."
+
+
+def loop_line(filename: str, first: int, number: int) -> int:
+    """Return the line of the innermost loop around line `number` of a function that starts at `first`, or 0."""
     try:
         tree = ast.parse("".join(linecache.getlines(filename)))
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return 0
     around = [
-        node.lineno
+        (isinstance(node, ast.While), node.lineno)
         for node in ast.walk(tree)
-        if isinstance(node, ast.While | ast.For) and node.lineno <= number <= (node.end_lineno or node.lineno)
+        if isinstance(node, ast.While | ast.For) and first <= node.lineno <= number <= (node.end_lineno or node.lineno)
     ]
-    return max(around, default=0)
+    return max(around, default=(False, 0))[1]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

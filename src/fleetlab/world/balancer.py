@@ -19,31 +19,38 @@ COOKIE = "SERVED_BY"
 class LoadBalancer:
     """Sends each request to one instance that accepts connections, by a policy.
 
-    `sticky` pins a client to the instance named in its cookie, as long as that one is there.
+    `sticky` pins a client to the instance named in its cookie, as long as that one is there. With `fair`, each client
+    has a round of its own, so that the requests of different clients do not depend on each other's order: for
+    exploration, which would otherwise try every order in which they can reach the balancer.
     """
 
-    def __init__(self, policy: str = "round robin", seed: int | str = 0) -> None:
+    def __init__(self, policy: str = "round robin", seed: int | str = 0, fair: bool = False) -> None:
         if policy not in POLICIES:
             raise ValueError(f"A load balancer has no policy {policy!r}; choose one of {', '.join(POLICIES)}.")
         self.policy = policy
-        self._turn = 0
+        self.fair = fair and policy in ("round robin", "sticky")
+        self._turns: dict[str, int] = {}
         self._random = Random(f"balancer {seed}")
 
-    def order(self, instances: Sequence[Instance], request: httpx.Request) -> list[Instance]:
-        """Return the instances in the order in which they are tried; the first that accepts gets the request."""
+    def order(self, instances: Sequence[Instance], request: httpx.Request, client: str, number: int) -> list[Instance]:
+        """Return the instances in the order in which they are tried; the first that accepts gets the request.
+
+        `client` sends the request; `number` is where its own round begins.
+        """
+        turn = self._rotate(instances, client if self.fair else "", number if self.fair else 0)
         if self.policy == "sticky":
             pinned = [instance for instance in instances if instance.name == self.pinned(request)]
-            return pinned + [instance for instance in self._rotate(instances) if instance not in pinned]
+            return pinned + [instance for instance in turn if instance not in pinned]
         if self.policy == "random":
             return self._random.sample(instances, len(instances))
-        turn = self._rotate(instances)
         return sorted(turn, key=lambda instance: instance.busy) if self.policy == "least busy" else turn
 
-    def _rotate(self, instances: Sequence[Instance]) -> list[Instance]:
+    def _rotate(self, instances: Sequence[Instance], client: str, number: int) -> list[Instance]:
         if not instances:
             return []
-        start = self._turn % len(instances)
-        self._turn += 1
+        turn = self._turns.get(client, number)
+        self._turns[client] = turn + 1
+        start = turn % len(instances)
         return [*instances[start:], *instances[:start]]
 
     def pinned(self, request: httpx.Request) -> str:

@@ -16,9 +16,11 @@ from fleetlab.sim.locks import virtual
 from fleetlab.sim.schedule import Latency
 
 from .sql import dialect, errors, functions
+from .sql.advisory import Advisory
 from .sql.driver import Connection
 from .sql.file import File
-from .sql.locks import Advisory, Lock
+from .sql.locks import Lock
+from .sql.pool import QueuePool
 from .sql.session import Session
 from .sql.statement import Statement
 
@@ -57,7 +59,10 @@ class Database:
         self.lock = Lock(f"the write lock of the {self.name}")
         self.advisory = Advisory()
         self._healed = WaitQueue(f"the network to the {self.name}")
+        self.latencies: dict[str, Latency] = {self.name: STORE_LATENCY}
         if network is not None:
+            self.latencies = network.latency
+            self.latencies.setdefault(self.name, STORE_LATENCY)
             network.on_change(self._network_changed)
 
     def attach(self, sim: Simulation, network: Network | None = None) -> None:
@@ -83,6 +88,7 @@ class Database:
         """Make the present content what every later `reset()` and `attach()` begins with."""
         self.file.snapshot()
         self._template_sequences = dict(self.sequences)
+
     # -- engines
 
     def engine(self, process: Process | None = None, **options: Any) -> sqlalchemy.Engine:
@@ -152,11 +158,6 @@ class Database:
 
     # -- what sessions ask
 
-    @property
-    def latency(self) -> Latency:
-        """The bounds, in virtual seconds, of how long a call takes."""
-        return self.network.latency[self.name] if self.network is not None else STORE_LATENCY
-
     def analyse(self, text: str) -> Statement:
         """Return the analysis of a statement, kept for the next time."""
         if len(self.statements) >= _STATEMENTS:
@@ -196,11 +197,12 @@ class Plug:
     def _fingerprint(self) -> tuple[Any, ...]:
         """Return what a learner's code may have changed about the engine: listeners, options, its echo."""
         engine, pool = self.engine, self.engine.pool.dispatch
-        heard = [len(getattr(pool, name)) for name in ("connect", "checkout", "checkin", "reset", "invalidate", "close")]
+        heard = [len(getattr(pool, name)) for name in sorted(pool._event_names)]
         return (engine.echo, dict(engine.get_execution_options()), engine._has_events, *heard)
 
     def renew(self) -> bool:
         """Make the engine as new, with an empty pool; False if somebody has hung listeners on it."""
-        with virtual():
-            self.engine.dispose(close=False)
-        return self._fingerprint() == self._fresh
+        if not isinstance(self.engine.pool, QueuePool) or self._fingerprint() != self._fresh:
+            return False
+        self.engine.pool.renew()
+        return True

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fleetlab.sim import SimulationError
-from fleetlab.sim.trace import learner_frame, source_line
+from fleetlab.sim import step
 
-from . import wsgi
+from . import amounts
 from .balancer import LoadBalancer
-from .instance import Env, Instance, variables
+from .env import variables
+from .factory import DeployError, Factory, check_factory, start_error
+from .instance import Instance
 
 if TYPE_CHECKING:
     from .world import World
 
-Factory = Callable[[Env], wsgi.App]
-
-
-class DeployError(Exception):
-    """What was handed to `deploy` cannot run; the message says why and what to hand over instead."""
+PATIENCE = 600.0
+"""How many virtual seconds an instance may take to start: Kubernetes' progress deadline."""
 
 
 class Deployment:
@@ -32,26 +29,27 @@ class Deployment:
         factory: Factory,
         name: str,
         *,
-        workers: int,
-        backlog: int,
-        policy: str,
-        env: Mapping[str, Any],
+        workers: int = 8,
+        backlog: int = 64,
+        balancer: str = "round robin",
+        env: Mapping[str, Any] | None = None,
+        version: str | None = None,
     ) -> None:
         self.world = world
         self.name = name
-        self.workers = workers
-        self.backlog = backlog
+        self.workers = amounts.whole(workers, "workers", 1)
+        self.backlog = amounts.whole(backlog, "backlog")
         self.vars = variables(env)
-        self.balancer = LoadBalancer(policy, world.seed)
+        self.balancer = LoadBalancer(balancer, world.seed, fair=world.sim.schedule.explores)
         self.instances: list[Instance] = []
         self.version = ""
         self._versions = 0
         self._numbers = 0
         self._ejected: set[str] = set()
-        self._use(factory)
+        self._use(factory, version)
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {', '.join(f'{i.name} {i.state}' for i in self.instances)}>"
+        return f"<{self.name}: {', '.join(f'{i.name} {i.state}' for i in self.instances) or 'no instance'}>"
 
     def __iter__(self) -> Iterator[Instance]:
         return iter(self.instances)
@@ -59,34 +57,48 @@ class Deployment:
     def __len__(self) -> int:
         return len(self.instances)
 
-    def _use(self, factory: Factory, version: str | None = None) -> None:
+    def _use(self, factory: Factory, version: str | None) -> None:
         check_factory(factory)
         self._image = self.world.pool.image(factory)
+        self.factory_name = getattr(factory, "__name__", self.name)
         self._versions += 1
         self.version = version or f"v{self._versions}"
 
     # -- more and fewer
 
+    @property
+    def live(self) -> list[Instance]:
+        """The instances that run and have not been told to stop, oldest first."""
+        return [i for i in self.instances if i.process.alive and i.state != "stopping"]
+
     def scale(self, instances: int) -> Deployment:
-        """Have this many live instances: start new ones at the end, stop the youngest ones."""
-        live = [instance for instance in self.instances if instance.process.alive]
-        started = [self._add() for _ in range(instances - len(live))]
-        self.world.drive(lambda: self._await(started))
-        for instance in reversed(live[instances:]):
-            self._remove(instance)
+        """Have this many live instances: start new ones, or stop the youngest; return once that is done."""
+        count = amounts.whole(instances, "The number of instances")
+        self.world.call(self._scale, count, self.live)
         return self
 
-    def rollout(self, factory: Factory, version: str | None = None) -> Deployment:
-        """Replace every instance by one of another version, one at a time: start the new, then stop the old."""
-        old = [instance for instance in self.instances if instance.process.alive]
-        self._use(factory, version)
-        self.world.drive(lambda: self._roll(old))
+    def _scale(self, count: int, live: list[Instance]) -> None:
+        self._await([self._add() for _ in range(count - len(live))])
+        self._remove(live[count:][::-1])
+
+    def rollout(self, app: Factory, version: str | None = None) -> Deployment:
+        """Replace every instance by one of another version, one at a time: start the new, then stop the old.
+
+        Where a new one does not start, this raises `DeployError` and the old ones that are left stay.
+        """
+        before = self._image, self.factory_name, self.version
+        self._use(app, version)
+        try:
+            self.world.call(self._roll, self.live)
+        except Exception:
+            self._image, self.factory_name, self.version = before
+            raise
         return self
 
     def _roll(self, old: list[Instance]) -> None:
         for instance in old:
             self._await([self._add()])
-            self._remove(instance)
+            self._remove([instance])
 
     def _add(self) -> Instance:
         self._numbers += 1
@@ -95,16 +107,33 @@ class Deployment:
         instance.start()
         return instance
 
-    def _remove(self, instance: Instance) -> None:
-        """Take an instance out of the balancer and tell it to stop."""
-        self._ejected.add(instance.name)
-        instance.stop()
-
     def _await(self, started: list[Instance]) -> None:
+        """Wait until all are ready; one that was killed meanwhile is nobody's mistake."""
         for instance in started:
-            instance.boot.wait()
-            if instance.boot.error is not None:
-                raise DeployError(start_error(instance, instance.boot.error)) from None
+            if not instance.boot.wait(PATIENCE):
+                raise DeployError(f"{instance.name} did not start within {PATIENCE:g} s: {_give_up(instance)}.")
+            if instance.failure is not None:
+                raise start_error(instance.name, instance.failure) from None
+
+    def _remove(self, instances: list[Instance]) -> None:
+        """Take instances away: the balancer is told to forget them and they get SIGTERM, at the same moment.
+
+        The two race, as on Kubernetes. In a seeded world the SIGTERM is there at once, and the balancer forgets after
+        `network.latency["balancer"]`; under exploration they come in any order. Until it forgets, it tries such an
+        instance like any other, is refused, and goes on to the next.
+        """
+        for instance in instances:
+            self.world.background(self._forget, instance, name=f"{instance.name} removal")
+            instance.terminate()
+        for instance in instances:
+            instance.wait_gone()
+
+    def _forget(self, instance: Instance) -> None:
+        latency = self.world.network.latency["balancer"]
+        record = step("out of the balancer", ("http", "*", "r"), kind="note", latency=latency)
+        assert record is not None
+        record.who = instance.name
+        self._ejected.add(instance.name)
 
     # -- what the balancer asks
 
@@ -117,49 +146,12 @@ class Deployment:
         if not instance.process.alive:
             self._ejected.add(instance.name)
 
-    def checked(self, app: Any, instance: Instance) -> wsgi.App:
-        """Return what the factory made, or raise `DeployError` if it is no WSGI application."""
-        if app is None:
-            raise DeployError(f"{self.name}() returned None: end it with `return app`.")
-        if not callable(app):
-            raise DeployError(
-                f"{self.name}() returned {type(app).__name__}, not a Flask app: end it with `return app`."
-            )
-        return app  # type: ignore[no-any-return]
+
+def _give_up(instance: Instance) -> str:
+    """Kill an instance that takes too long to start, and say what it is doing."""
+    where = instance.boot.where()
+    instance.kill()
+    return f"its factory is still busy at line {where}" if where else "its factory is still busy"
 
 
-def check_factory(factory: Any) -> None:
-    """Raise `DeployError` unless `factory` is a function of one parameter, the Env."""
-    name = getattr(factory, "__name__", type(factory).__name__)
-    if factory is None:
-        raise DeployError("deploy() got None: hand over the factory itself, as in deploy(shop), not its result.")
-    if hasattr(factory, "wsgi_app"):
-        raise DeployError(
-            "deploy() got a Flask app, which exists once: hand over the factory, as in deploy(shop), where shop(env) "
-            "makes and returns the app; each instance then makes its own."
-        )
-    if inspect.isclass(factory):
-        raise DeployError(f"deploy() got the class {name}: hand over a function that takes env and returns the app.")
-    if not callable(factory):
-        raise DeployError(f"deploy() got {factory!r:.60}: hand over a function that takes env and returns the app.")
-    try:
-        inspect.signature(factory).bind(None)
-    except TypeError:
-        raise DeployError(
-            f"{name}{inspect.signature(factory)} cannot be started: the factory takes exactly one parameter, env."
-        ) from None
-
-
-def start_error(instance: Instance, error: BaseException) -> str:
-    """Return the sentence that says why an instance did not start."""
-    if isinstance(error, DeployError | SimulationError):
-        return str(error)
-    where = ""
-    trace = error.__traceback__
-    while trace is not None:
-        frame = trace.tb_frame
-        if learner_frame(frame) is frame:
-            where = f" at line {source_line(frame.f_code, trace.tb_lineno)}"
-        trace = trace.tb_next
-    ended = "asked to exit" if isinstance(error, SystemExit) else f"failed with {type(error).__name__}: {error}"
-    return f"{instance.name} did not start: its factory {ended}{where}."
+__all__ = ["DeployError", "Deployment"]

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from fleetlab.sim import current_task, step
+from fleetlab.sim import WaitQueue, current_task, step
+
+from .exchange import Body, Exchange, Response
 
 if TYPE_CHECKING:
     from .deployment import Deployment
-    from .instance import Exchange, Instance
     from .world import World
 
 TIMEOUT = 5.0
 """How long a client waits for an answer by default, in virtual seconds (httpx's own default)."""
+
+CONNECT_PATIENCE = 130.0
+"""How long an attempt to connect lasts without a timeout, in virtual seconds: Linux's default."""
 
 
 @dataclass(slots=True)
@@ -53,28 +57,34 @@ class Sent:
         """The answer's body, decoded; None where there is none."""
         try:
             return self.response.json() if self.response is not None else None
-        except ValueError:
+        except (ValueError, httpx.StreamError):
             return None
 
 
 class Transport(httpx.BaseTransport):
-    """Carries a request to a deployment's load balancer and on to one instance, as steps of the calling task."""
+    """Carries a request to a deployment's load balancer and on to one instance, as steps of the calling task.
 
-    def __init__(self, world: World, sender: str | None = None) -> None:
+    Hosts are the names of deployments, whatever the port. `sender` is the lane of a client outside; without one the
+    lane is that of the calling instance.
+    """
+
+    def __init__(self, world: World, sender: str | None = None, number: int = 0) -> None:
         self.world = world
         self.sender = sender
+        self.number = number
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and note it in `world.sent`; raises httpx's own exceptions, as a socket would."""
         task, world = current_task(), self.world
-        assert task is not None
-        sender = self.sender or task.lane
+        if task is None or task.sim is not world.sim:
+            raise RuntimeError("This client belongs to another world: use one that its own world.client() made.")
         path = request.url.raw_path.decode("ascii")
-        sent = Sent(sender, request.method, path, world.tick(), world.now, request)
-        if self.sender is not None:
-            world.sent.append(sent)
+        if self.sender is None:
+            return self._send(request, task.lane, path)
+        sent = Sent(self.sender, request.method, path, world.tick(), world.now, request)
+        world.sent.append(sent)
         try:
-            sent.response = self._send(request, sender, path)
+            sent.response = self._send(request, self.sender, path)
             sent.status = sent.response.status_code
         except httpx.HTTPError as error:
             sent.error = type(error).__name__
@@ -84,11 +94,14 @@ class Transport(httpx.BaseTransport):
         return sent.response
 
     def _send(self, request: httpx.Request, sender: str, path: str) -> httpx.Response:
-        deployment = self._find(request)
-        what, latency = f"{request.method} {path}", self.world.network.latency["http"]
-        record = step(what, ("http", deployment.name, "w"), to=deployment.name, kind="request", latency=latency)
+        deployment, world = self._find(request), self.world
+        name = deployment.name
+        what, latency = f"{request.method} {path}", world.network.latency["http"]
+        touches = ("http", sender if deployment.balancer.fair else "*", "w")
+        record = step(what, touches, to=name, kind="request", latency=latency)
         assert record is not None
         record.who = sender
+        self._reach(deployment, request, sender)
         exchange = self._connect(deployment, request, sender)
         if exchange is None:
             record.reply = "503"
@@ -97,64 +110,98 @@ class Transport(httpx.BaseTransport):
         return self._receive(exchange, request, record.fault, sender)
 
     def _find(self, request: httpx.Request) -> Deployment:
-        deployment = self.world.deployments.get(request.url.host)
+        url = request.url
+        deployment = self.world.deployments.get(url.host)
+        if url.scheme not in ("http", "https"):
+            raise httpx.UnsupportedProtocol(
+                f"{str(url)!r} is no address of a service: write it as in 'http://shop/cart'.", request=request
+            )
         if deployment is None:
             known = ", ".join(self.world.deployments) or "nothing yet"
             raise httpx.ConnectError(
-                f"Nobody answers at {request.url.host!r}: deployed in this world: {known}.", request=request
+                f"Nobody answers at {url.host!r}: deployed in this world: {known}.", request=request
             )
         return deployment
 
-    def _connect(self, deployment: Deployment, request: httpx.Request, sender: str) -> Exchange | None:
+    def _reach(self, deployment: Deployment, request: httpx.Request, sender: str) -> None:
+        """Wait for the way to a deployment to be free, as long as a client tries to connect."""
         state = self.world.network.state(sender, deployment.name)
-        if state:
+        if state == "outage":
+            raise httpx.ConnectError(f"{deployment.name} refuses connections: {state}.", request=request)
+        timeout = request.extensions.get("timeout", {}).get("connect")
+        if state and not self._healed(sender, (deployment.name,), CONNECT_PATIENCE if timeout is None else timeout):
             raise httpx.ConnectTimeout(f"{sender} cannot reach {deployment.name}: {state}.", request=request)
-        for instance in deployment.balancer.order(deployment.routable(), request):
-            exchange = instance.accept(request, sender)
+
+    def _connect(self, deployment: Deployment, request: httpx.Request, sender: str) -> Exchange | None:
+        """Return the exchange with the first instance that can be reached and takes the request, or None."""
+        network = self.world.network
+        for instance in deployment.balancer.order(deployment.routable(), request, sender, self.number):
+            exchange = None if network.state(sender, instance.name) else instance.accept(request, sender)
             if exchange is not None:
                 return exchange
             deployment.eject(instance)
         return None
 
     def _receive(self, exchange: Exchange, request: httpx.Request, fault: str, sender: str) -> httpx.Response:
-        sim, instance = self.world.sim, exchange.instance
+        world, instance = self.world, exchange.instance
         timeout = request.extensions.get("timeout", {}).get("read")
+        began = world.now
         arrived = exchange.wait(timeout)
+        left = None if timeout is None else began + timeout - world.now
         if arrived and fault == "lost reply":
-            sim.trace.add(sim.now, instance.name, "fault", "the reply is lost", sender)
-            arrived = False
+            world.sim.trace.add(world.now, instance.name, "fault", "the reply is lost", sender)
+            arrived = WaitQueue(f"an answer of {instance.name} that is lost").wait(left)
+        elif arrived and not world.network.whole:
+            arrived = self._healed(sender, (instance.deployment.name, instance.name), left)
         if not arrived:
-            raise httpx.ReadTimeout(f"{instance.name} did not answer within {timeout} s.", request=request)
+            raise httpx.ReadTimeout(f"{instance.name} did not answer within {timeout:g} s.", request=request)
         if exchange.answer is None:
-            sim.trace.add(sim.now, instance.name, "response", "502 Bad Gateway", sender)
-        return exchange.response(request)
+            return self._bad_gateway(exchange, request, sender)
+        headers = exchange.answer.headers + instance.deployment.balancer.stick(instance, request)
+        body = Body(exchange, timeout, world.call)
+        response = Response(exchange.answer.status, headers=headers, stream=body, request=request)
+        response.call = world.call
+        return response
+
+    def _bad_gateway(self, exchange: Exchange, request: httpx.Request, sender: str) -> httpx.Response:
+        """Return what the load balancer says for an instance that died before it answered."""
+        name, sim = exchange.instance.name, self.world.sim
+        sim.trace.add(sim.now, name, "response", "502 Bad Gateway", sender)
+        return httpx.Response(502, text=f"{name} closed the connection.", request=request)
+
+    def _healed(self, sender: str, places: tuple[str, ...], timeout: float | None) -> bool:
+        """Wait until no partition lies between a client and `places`, at most `timeout` virtual seconds."""
+        world = self.world
+        until = None if timeout is None else world.now + timeout
+        while any(world.network.state(sender, place) == "partition" for place in places):
+            if not world.changes.wait(None if until is None else until - world.now):
+                return False
+        return True
 
 
 class Client(httpx.Client):
     """An httpx client whose every call runs as a task of the world, cookie jar included."""
 
-    def __init__(self, call: Callable[..., Any], transport: Transport, base_url: str, **options: Any) -> None:
-        super().__init__(transport=transport, base_url=base_url, trust_env=False, **options)
+    def __init__(self, call: Callable[..., Any], transport: Transport, **options: Any) -> None:
+        super().__init__(transport=transport, trust_env=False, **options)
         self._call = call
 
     def request(self, *args: Any, **kwargs: Any) -> httpx.Response:
         """Send a request as a task; called outside one, this drives the simulation until the answer is there."""
-        return self._as_task(super().request, *args, **kwargs)
+        response: httpx.Response = self._call(super().request, *args, **kwargs)
+        return response
+
+    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
+        """Build a request as a task: which cookies go with it depends on virtual time."""
+        request: httpx.Request = self._call(super().build_request, *args, **kwargs)
+        return request
 
     def send(self, *args: Any, **kwargs: Any) -> httpx.Response:
         """Send a prepared request as a task."""
-        return self._as_task(super().send, *args, **kwargs)
-
-    def _as_task(self, f: Callable[..., httpx.Response], *args: Any, **kwargs: Any) -> httpx.Response:
-        if current_task() is not None:
-            return f(*args, **kwargs)
-        response: httpx.Response = self._call(lambda: f(*args, **kwargs))
+        response: httpx.Response = self._call(super().send, *args, **kwargs)
         return response
 
 
 def merged(headers: Mapping[str, str] | None) -> dict[str, str]:
     """Return the headers of a client: short and without versions, so that traces stay the same everywhere."""
     return {"user-agent": "httpx", "accept-encoding": "identity", **(headers or {})}
-
-
-__all__ = ["Client", "Instance", "Transport"]

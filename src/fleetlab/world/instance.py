@@ -2,156 +2,67 @@
 
 from __future__ import annotations
 
-import logging
+import contextvars
 import signal
 import time
-from collections.abc import Callable, Mapping, MutableMapping
-from functools import cached_property
+from collections.abc import Callable
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from fleetlab.sim import Killed, Process, Task, WaitQueue, current_task, step
-from fleetlab.sim.clocks import sleep
+from fleetlab.sim import Process, WaitQueue, step
+from fleetlab.sim.process import current_process
 
-from . import wsgi
-from .http import Client, Transport, merged
+from . import amounts, blame, exits, logs
+from .env import Env, Job
+from .exchange import Exchange
+from .factory import check_app
+from .server import Server
 
 if TYPE_CHECKING:
-    import redis
-    import sqlalchemy
-
-    from .outside import MailServer
+    from .deployment import Deployment
     from .world import World
-
-
-class Exchange:
-    """One request that an instance has accepted, and its answer once there is one."""
-
-    def __init__(self, instance: Instance, request: httpx.Request, client: str) -> None:
-        self.instance = instance
-        self.request = request
-        self.client = client
-        self.answer: wsgi.Answer | None = None
-        self.over = False
-        self._waiters = WaitQueue(f"an answer of {instance.name}", lambda: instance.name)
-
-    def wait(self, timeout: float | None) -> bool:
-        """Block the client's task until the exchange is over, at most `timeout` virtual seconds."""
-        return self.over or self._waiters.wait(timeout)
-
-    def finish(self, answer: wsgi.Answer | None) -> None:
-        """Hand the answer to the client; None if the instance died on the way."""
-        if not self.over:
-            self.answer, self.over = answer, True
-            self._waiters.notify_all()
-
-    def response(self, request: httpx.Request) -> httpx.Response:
-        """Return the response as the load balancer passes it on: 502 where the instance died."""
-        if self.answer is None:
-            return httpx.Response(502, text=f"{self.instance.name} closed the connection.", request=request)
-        sticky = self.instance.stick(request)
-        headers = [*self.answer.headers, *sticky]
-        return httpx.Response(self.answer.status, headers=headers, content=self.answer.body, request=request)
-
-
-class Env:
-    """What an application is given: its name, its variables, and the shared things it may touch."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        self.name = instance.name
-        self.vars: MutableMapping[str, str] = instance.process.environ
-
-    @cached_property
-    def redis(self) -> redis.Redis:
-        """A redis-py client of the shared Redis; responses are decoded, failed commands are not retried."""
-        return self._instance.world.redis.client(self._instance.process)
-
-    @cached_property
-    def database(self) -> sqlalchemy.Engine:
-        """An SQLAlchemy engine of the shared database, with its own connection pool."""
-        return self._instance.world.database.engine(self._instance.process)
-
-    @property
-    def objects(self) -> Any:
-        """The shared object store, as an fsspec file system."""
-        return self._instance.world.objects
-
-    @property
-    def mail(self) -> MailServer:
-        """The mail server: what it accepts cannot be taken back."""
-        return self._instance.world.mail
-
-    @cached_property
-    def http(self) -> httpx.Client:
-        """An httpx client for other services: `env.http.get("http://orders/1")`."""
-        world = self._instance.world
-        return Client(world.call, Transport(world), f"http://{self._instance.deployment.name}", headers=merged(None))
-
-    def every(self, seconds: float, first: float | None = None) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-        """Run a function every `seconds` of virtual time in this instance, the first time after `first`.
-
-        An error of the function is logged and does not end the series.
-        """
-
-        def start(f: Callable[[], Any]) -> Callable[[], Any]:
-            self._instance.repeat(f, seconds, seconds if first is None else first)
-            return f
-
-        return start
-
-    def on_stop(self, f: Callable[[], Any]) -> Callable[[], Any]:
-        """Call `f` when this instance is told to stop (SIGTERM)."""
-        self._instance.stoppers.append(f)
-        return f
-
-    def work(self, seconds: float) -> None:
-        """Spend `seconds` of virtual time computing."""
-        sleep(seconds)
-
-
-class _Log(logging.Handler):
-    """Keeps what an instance logs, with its virtual time, instead of printing it."""
-
-    def __init__(self, instance: Instance) -> None:
-        super().__init__()
-        self.instance = instance
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.instance.log.append((self.instance.world.now, record.levelname, record.getMessage()))
 
 
 class Instance:
     """A process that runs one copy of an application and serves its requests.
 
-    `workers` requests are served at once, `backlog` more wait; the rest is refused.
+    `state` is starting, ready, stopping, gone (it ended by itself) or dead (SIGKILL). `log` holds what its code logged,
+    as (virtual seconds, level, message); `errors` the errors that its code let out, with their virtual seconds.
     """
 
     def __init__(
-        self, world: World, deployment: Any, name: str, load: Callable[[], Callable[[Env], wsgi.App]], version: str
+        self, world: World, deployment: Deployment, name: str, load: Callable[[], Callable[[Env], Any]], version: str
     ) -> None:
         self.world = world
         self.deployment = deployment
         self.name = name
         self.version = version
         self.state = "starting"
+        self.failure: Exception | SystemExit | None = None
         self.log: list[tuple[float, str, str]] = []
         self.errors: list[tuple[float, BaseException]] = []
-        self.stoppers: list[Callable[[], Any]] = []
+        self.stoppers: list[Job] = []
+        self.answers = f"an answer of {name}"
         self.process = Process(world.sim, name, deployment.vars)
+        self.process.context = contextvars.Context()  # a process inherits nothing; what it prints goes to today's cell
         self.process.on_death(self._die)
+        exits.runs_on(self.process, self)
+        logs.keep(self.process, lambda record: self.log.append((world.now, record.levelname, logs.text(record))))
         self._load = load
-        self._app: wsgi.App | None = None
-        self._exchanges: list[Exchange] = []
-        self._waiting: list[Exchange] = []
-        self._served = 0
+        self._server = Server(self, deployment.workers, deployment.backlog)
+        self._gone = WaitQueue(f"the end of {name}")
         world.sim.trace.lane(name, "instance")
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.version} {self.state}>"
 
-    # -- life
+    def holder(self) -> str:
+        """Return who is waited for, for reports."""
+        return self.name
+
+    # -- its beginning
 
     def start(self) -> None:
         """Start the process: it runs the application factory, then accepts connections."""
@@ -159,163 +70,157 @@ class Instance:
         self.boot = self.process.spawn(self._boot, name=f"{self.name} main", daemon=True)
 
     def _boot(self) -> None:
-        logging.getLogger().addHandler(_Log(self))
         self.env = Env(self)
-        app = self.deployment.checked(self._load()(self.env), self)
+        try:
+            app = check_app(self._load()(self.env), self.deployment.factory_name)
+        except (Exception, SystemExit) as error:
+            self.failure = error
+            self._leave(1)
+            return
         if hasattr(app, "wsgi_app"):
             from flask import got_request_exception
 
-            got_request_exception.connect(self._note_error, app)
-        self._app = app
+            got_request_exception.connect(self._flask_failed, app)
+        self._server.app = app
+        step("accepts requests", ("http", "*", "r"), kind="ready", latency=(0.0, 0.0))
         self.state = "ready"
-        self.mark("ready", "accepts requests")
 
-    def _note_error(self, sender: object, exception: BaseException, **more: object) -> None:
-        """Keep an error that a handler let out: Flask answers it with 500."""
-        self.errors.append((self.world.now, exception))
+    # -- its end
 
     def kill(self) -> None:
         """End the process at once (SIGKILL): nothing of it reaches the world any more."""
         self.process.kill()
 
-    def stop(self, grace: float = 30) -> None:
-        """Ask the process to end (SIGTERM); after `grace` virtual seconds it is killed."""
-        self.mark("stop", "SIGTERM")
-        self.state = "stopping"
-        task = self.process.spawn(self._stop, name=f"{self.name} SIGTERM", daemon=True)
-        self.world.sim.spawn(self._enforce, task, grace, name=f"{self.name} grace", daemon=True)
-        self.world.drive(lambda: self.wait_gone())
-
-    def _stop(self) -> None:
-        handler = self.process.signals.get(int(signal.SIGTERM))
-        if callable(handler):
-            handler(int(signal.SIGTERM), None)
-        for stopper in self.stoppers:
-            stopper()
-        while self._exchanges:
-            self._exchanges[0].wait(None)
-        for clean_up in reversed(self.process.exits):
-            clean_up()
-
-    def _enforce(self, stopping: Task, grace: float) -> None:
-        if stopping.wait(grace):
-            self.state = "gone"
-            self.mark("gone", "exit 0")
+    def quit(self, how: str) -> None:
+        """End the process at once because its own code said so, as `how` tells."""
+        if self.state == "starting":
+            self.failure = exits.Ended(how)
         self.process.kill()
-        self._gone.notify_all()
 
-    @cached_property
-    def _gone(self) -> WaitQueue:
-        return WaitQueue(f"the end of {self.name}")
+    def stop(self, grace: float = 30) -> None:
+        """Ask the process to end (SIGTERM) and wait until it has; after `grace` virtual seconds it is killed.
+
+        Signal handlers run, then the `on_stop` functions, then the requests that it has accepted are finished, then
+        `atexit` functions run. New requests are refused from the beginning. Stopping a dead one does nothing.
+        """
+        self.terminate(grace)
+        if current_process() is not self.process:
+            self.world.call(self.wait_gone)
+
+    def terminate(self, grace: float = 30) -> None:
+        """Send SIGTERM, and SIGKILL `grace` virtual seconds later; wait for neither. A second one changes nothing."""
+        grace = amounts.seconds(grace, "stop(grace)")
+        if not self.process.alive or self.state == "stopping":
+            return
+        self.mark("stop", "SIGTERM")
+        handler = self.process.signals.get(int(signal.SIGTERM), signal.SIG_DFL)
+        self.world.background(self._enforce, grace, name=f"{self.name} grace")
+        if self.state == "starting" and not callable(handler):
+            self._leave(128 + signal.SIGTERM)
+        elif handler is not signal.SIG_IGN:
+            self.state = "stopping"
+            self.process.spawn(self._stop, handler, name=f"{self.name} SIGTERM", daemon=True)
+
+    def _stop(self, handler: Any) -> None:
+        code = 0
+        try:
+            if callable(handler):
+                handler(int(signal.SIGTERM), None)
+            for stopper in self.stoppers:
+                self._attempt(stopper)
+            self._server.drain()
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        except Exception as error:
+            self.note_error(error)
+            code = 1
+        for clean_up in reversed(self.process.exits):
+            self._attempt(clean_up)
+        self._leave(code)
+
+    def _attempt(self, f: Job) -> None:
+        """Call a function of the learner's; an error is noted and goes no further."""
+        try:
+            f()
+        except Exception as error:
+            self.note_error(error)
+
+    def _leave(self, code: int) -> None:
+        """End the process by itself, with an exit code."""
+        self.state = "gone"
+        self.mark("gone", f"exit {code}")
+        self.process.kill()
+
+    def _enforce(self, grace: float) -> None:
+        if self.process.alive and not self._gone.wait(grace):
+            self.kill()
 
     def wait_gone(self) -> None:
         """Block the current task until the process has ended."""
         if self.process.alive:
             self._gone.wait()
 
+    def _die(self) -> None:
+        if self.state != "gone":
+            self.state = "dead"
+            self.mark("kill", "SIGKILL")
+        self._server.drop()
+        self._gone.notify_all()
+
+    # -- what befalls it
+
     def pause(self, seconds: float) -> None:
         """Freeze the whole process for `seconds` of virtual time, as a long collection or a SIGSTOP does."""
-        now = self.world.now
-        self.world.sim.trace.add(now, self.name, "pause", "paused", until=now + seconds)
-        self.process.pause(seconds)
+        seconds, now = amounts.seconds(seconds, "pause(seconds)"), self.world.now
+        if self.process.alive:
+            self.world.sim.trace.add(now, self.name, "pause", "paused", until=now + seconds)
+            self.process.pause(seconds)
 
     def mark(self, kind: str, what: str) -> None:
         """Put a mark on this instance's lane."""
         self.world.sim.trace.add(self.world.now, self.name, kind, what)
 
-    def _die(self) -> None:
-        self._app = None
-        if self.state != "gone":
-            self.state = "dead"
-            self.mark("kill", "SIGKILL")
-        lost, self._exchanges, self._waiting = self._exchanges + self._waiting, [], []
-        for exchange in lost:
-            exchange.finish(None)
+    def note_error(self, error: BaseException) -> None:
+        """Note an error that the learner's code let out: here, and on the lane with the line that raised it."""
+        if self.errors and self.errors[-1][1] is error:
+            return
+        self.errors.append((self.world.now, error))
+        record = self.world.sim.trace.add(self.world.now, self.name, "error", f"{type(error).__name__}: {error}")
+        found = blame.place(error)
+        if found is not None:
+            record.code, record.number = found
+
+    def _flask_failed(self, sender: object, exception: BaseException, **more: object) -> None:
+        """Note an error that a handler let out: Flask answers it with 500."""
+        self.note_error(exception)
 
     # -- requests
 
     @property
     def busy(self) -> int:
         """How many requests are being served or wait here."""
-        return len(self._exchanges) + len(self._waiting)
+        return self._server.busy
 
     def accept(self, request: httpx.Request, client: str) -> Exchange | None:
         """Take a request, or None where the connection is refused: not listening, or the backlog is full."""
-        if self._app is None or self.state != "ready":
-            return None
-        exchange = Exchange(self, request, client)
-        if len(self._exchanges) < self.deployment.workers:
-            self._begin(exchange)
-        elif len(self._waiting) < self.deployment.backlog:
-            self._waiting.append(exchange)
-        else:
-            return None
-        return exchange
-
-    def _begin(self, exchange: Exchange) -> None:
-        self._exchanges.append(exchange)
-        self._served += 1
-        self.process.spawn(self._serve, exchange, name=f"{self.name} request {self._served}", daemon=True)
-
-    def _serve(self, exchange: Exchange) -> None:
-        try:
-            answer = self._answer(exchange)
-            latency = self.world.network.latency["http"]
-            step(
-                spoken(answer),
-                ("http", self.deployment.name, "w"),
-                to=exchange.client,
-                kind="response",
-                latency=latency,
-            )
-            exchange.finish(answer)
-        finally:
-            if self.process.alive:
-                self._exchanges.remove(exchange)
-                if self._waiting:
-                    self._begin(self._waiting.pop(0))
-
-    def _answer(self, exchange: Exchange) -> wsgi.Answer:
-        assert self._app is not None
-        try:
-            return wsgi.call(self._app, wsgi.environ(exchange.request, self.name, exchange.client))
-        except (Exception, SystemExit) as error:
-            self.errors.append((self.world.now, error))
-            return wsgi.Answer(500, [("content-type", "text/plain")], f"{type(error).__name__}: {error}".encode())
-
-    def stick(self, request: httpx.Request) -> list[tuple[str, str]]:
-        """Return the headers that the load balancer adds to an answer of this instance."""
-        headers: list[tuple[str, str]] = self.deployment.balancer.stick(self, request)
-        return headers
+        return self._server.accept(request, client) if self.state == "ready" else None
 
     # -- periodic jobs
 
-    def repeat(self, f: Callable[[], Any], seconds: float, first: float) -> None:
+    def repeat(self, f: Job, seconds: float, first: float) -> None:
         """Run `f` after `first` virtual seconds and every `seconds` from then on."""
-        self.process.spawn(self._repeat, f, seconds, first, name=f"{self.name} {f.__name__}", daemon=True)
+        name = getattr(f, "__name__", "job")
+        self.process.spawn(self._repeat, f, seconds, first, name=f"{self.name} {name}", daemon=True)
 
-    def _repeat(self, f: Callable[[], Any], seconds: float, first: float) -> None:
-        due = self.world.now + first
+    def _repeat(self, f: Job, seconds: float, first: float) -> None:
+        began, runs = self.world.now + first, 0
         while True:
-            time.sleep(max(0.0, due - self.world.now))
+            time.sleep(max(0.0, began + runs * seconds - self.world.now))
             try:
                 f()
-            except Killed:
-                raise
-            except Exception as error:
-                task = current_task()
-                assert task is not None
-                self.errors.append((self.world.now, error))
-                self.world.sim.fail(task, error)
-            due += seconds
+            except (Exception, SystemExit) as error:
+                self.note_error(error)
+            runs = max(runs + 1, floor((self.world.now - began) / seconds) + 1)
 
 
-def spoken(answer: wsgi.Answer) -> str:
-    """Return an answer as short text for the trace: status and the beginning of its body."""
-    body = " ".join(answer.body[:80].decode("utf-8", "replace").split())
-    return f"{answer.status} {body:.60}".strip()
-
-
-def variables(given: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return environment variables: names and values are text, as in any process."""
-    return {str(name): str(value) for name, value in (given or {}).items()}
+__all__ = ["Env", "Instance"]

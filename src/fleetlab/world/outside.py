@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleetlab.sim import Simulation, step
+from fleetlab.sim import Simulation, current_task
+
+from .service import call
 
 if TYPE_CHECKING:
     from .network import Network
@@ -39,20 +41,19 @@ class MailServer:
         sim.trace.lane(name, "outside")
 
     def send(self, to: str, subject: str, body: str = "", message_id: str | None = None) -> None:
-        """Send one e-mail; raises `TimeoutError` where the reply is lost, though the letter may be gone."""
-        record = step(
-            f"mail {to}: {subject}", (self.name, to, "w"), to=self.name, latency=self.network.latency[self.name]
-        )
-        sender = record.who if record is not None else "outside"
-        repeated = message_id is not None and message_id in self._seen
-        if not repeated:
-            self.sent.append(Letter(to, subject, body, sender, self.sim.now, message_id))
+        """Send one e-mail; `ConnectionError` means that it has not gone, `TimeoutError` that nobody knows."""
+        task = current_task()
+        sender = task.lane if task is not None else "outside"
+        what = f"mail {to}: {subject}"
+        call(self.network, self.name, what, to, "w", lambda: self._accept(to, subject, body, sender, message_id))
+
+    def _accept(self, to: str, subject: str, body: str, sender: str, message_id: str | None) -> str:
+        if message_id is not None and message_id in self._seen:
+            return "dropped: seen before"
         if message_id is not None:
             self._seen.add(message_id)
-        if record is not None:
-            record.reply = "dropped: seen before" if repeated else "accepted"
-            if record.fault == "lost reply":
-                raise TimeoutError("The mail server did not answer in time.")
+        self.sent.append(Letter(to, subject, body, sender, self.sim.now, message_id))
+        return "accepted"
 
     def count(self) -> Counter[str]:
         """Return how many letters each person received."""

@@ -11,14 +11,17 @@ import argparse
 import os
 import runpy
 import signal
+import smtplib
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from email.message import EmailMessage
 from functools import cached_property
-from types import FrameType
+from math import floor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 class RealEnv:
     """What `Env` is in the simulation, made of the real things that environment variables name.
 
-    NAME (or the host's name), REDIS_URL, DATABASE_URL, OBJECTS_URL (any fsspec URL), SERVICE_<NAME>_URL.
+    NAME (or the host's name), REDIS_URL, DATABASE_URL, OBJECTS_URL (any fsspec URL), MAIL_URL (smtp://host:port),
+    SERVICE_<NAME>_URL.
     """
 
     def __init__(self) -> None:
@@ -60,6 +64,11 @@ class RealEnv:
         return fsspec.core.url_to_fs(_required("OBJECTS_URL"))[0]
 
     @cached_property
+    def mail(self) -> RealMail:
+        """The SMTP server of MAIL_URL."""
+        return RealMail(self.name, _required("MAIL_URL"))
+
+    @cached_property
     def http(self) -> httpx.Client:
         """A client that knows other services by name: http://orders goes to SERVICE_ORDERS_URL."""
         return httpx.Client(transport=_Services(), trust_env=False)
@@ -68,7 +77,8 @@ class RealEnv:
         """Run a function every `seconds` in a thread; an error is printed and does not end the series."""
 
         def start(f: Callable[[], Any]) -> Callable[[], Any]:
-            threading.Thread(target=_repeat, args=(f, seconds, seconds if first is None else first), daemon=True).start()
+            after = seconds if first is None else first
+            threading.Thread(target=_repeat, args=(f, seconds, after), daemon=True).start()
             return f
 
         return start
@@ -83,24 +93,54 @@ class RealEnv:
         time.sleep(seconds)
 
 
+class RealMail:
+    """An SMTP server; unlike the simulated one it may send a repeated `message_id` again."""
+
+    def __init__(self, sender: str, url: str) -> None:
+        self._sender = f"{sender}@localhost"
+        self._url = urlsplit(url)
+
+    def send(self, to: str, subject: str, body: str = "", message_id: str | None = None) -> None:
+        """Send one e-mail."""
+        letter = EmailMessage()
+        letter["From"], letter["To"], letter["Subject"] = self._sender, to, subject
+        if message_id is not None:
+            letter["Message-ID"] = f"<{message_id}@fleet>"
+        letter.set_content(body)
+        with smtplib.SMTP(self._url.hostname or "localhost", self._url.port or 25, timeout=5) as server:
+            server.send_message(letter)
+
+
 class _Services(httpx.BaseTransport):
     def __init__(self) -> None:
         self._transport = httpx.HTTPTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        base = httpx.URL(_required(f"SERVICE_{request.url.host.upper().replace('-', '_')}_URL"))
-        request.url = request.url.copy_with(scheme=base.scheme, host=base.host, port=base.port)
-        return self._transport.handle_request(request)
+        name = f"SERVICE_{request.url.host.upper().replace('-', '_')}_URL"
+        if name not in os.environ:
+            raise httpx.ConnectError(f"Nobody answers at {request.url.host!r}: set {name}.", request=request)
+        base = httpx.URL(os.environ[name])
+        url = request.url.copy_with(scheme=base.scheme, host=base.host, port=base.port)
+        sent = httpx.Request(
+            request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
+        )
+        return self._transport.handle_request(sent)
 
 
 def _repeat(f: Callable[[], Any], seconds: float, first: float) -> None:
-    time.sleep(first)
+    began, runs = time.monotonic() + first, 0
     while True:
-        try:
-            f()
-        except Exception as error:  # a periodic job must not end because one run failed
-            print(f"{f.__name__}: {type(error).__name__}: {error}", file=sys.stderr)
-        time.sleep(seconds)
+        time.sleep(max(0.0, began + runs * seconds - time.monotonic()))
+        _attempt(f)
+        runs = max(runs + 1, floor((time.monotonic() - began) / seconds) + 1)
+
+
+def _attempt(f: Callable[[], Any]) -> None:
+    """Call a function of the app's; an error is printed and goes no further."""
+    try:
+        f()
+    except (Exception, SystemExit) as error:
+        print(f"{getattr(f, '__name__', 'job')}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _required(name: str) -> str:
@@ -120,21 +160,36 @@ def load(place: str) -> Callable[[RealEnv], Any]:
 
 
 def serve(factory: Callable[[RealEnv], Any], port: int, threads: int = 8) -> None:
-    """Serve one instance on 127.0.0.1 until SIGTERM; finishes the requests it has begun."""
-    from waitress.server import create_server
+    """Serve one instance on 127.0.0.1 until SIGTERM, then refuse new requests and finish those it has begun.
+
+    As in the simulation, the app's own SIGTERM handler runs first, then its `on_stop` functions.
+    """
+    from waitress.server import create_server  # type: ignore[import-untyped]
 
     env = RealEnv()
     server = create_server(factory(env), host="127.0.0.1", port=port, threads=threads, ident=None)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for stopper in env.stoppers:
-            stopper()
-        server.close()
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, stop)
+    own = signal.getsignal(signal.SIGTERM)
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.set())
     print(f"{env.name} serves on port {port}", flush=True)
-    server.run()
+    _serve_until(server, stopped.is_set)
+    server.del_channel()
+    server.socket.close()
+    if callable(own) and own is not signal.default_int_handler:
+        own(signal.SIGTERM, None)
+    stoppers = threading.Thread(target=lambda: [_attempt(stopper) for stopper in env.stoppers], daemon=True)
+    stoppers.start()
+    _serve_until(server, lambda: not stoppers.is_alive() and not _busy(server))
+
+
+def _serve_until(server: Any, over: Callable[[], bool]) -> None:
+    while not over():
+        server.asyncore.loop(timeout=0.1, map=server._map, count=1)
+
+
+def _busy(server: Any) -> bool:
+    """Tell whether a request is being served, or an answer is not sent yet."""
+    return any(channel.requests or channel.total_outbufs_len for channel in server.active_channels.values())
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ class Pool(redis.ConnectionPool):
         self._in_use_connections = set()
         for connection in self._available_connections:
             if connection.username or connection.password or connection.credential_provider:
-                connection.disconnect()
+                connection.forget()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.connection_kwargs['server']!r}>"

@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import redis
-from fakeredis import _socket
-from fakeredis._command_args_parsing import Int, Timeout
-from fakeredis._commands import Signature
-from fakeredis._core import CommandItem
-from fakeredis._helpers import OK, NoResponse, SimpleError, SimpleString
-from fakeredis._msgs import WRONGTYPE_MSG
+from fakeredis._helpers import NoResponse, SimpleError
 from fakeredis._socket._resp import convert_to_resp2
-from fakeredis.model import ZSet
 
 from fleetlab.sim import Process, Record, WaitQueue
 
+from .redis_corrections import Corrected
 from .redis_keys import Serving
 
 if TYPE_CHECKING:
     from .redis_store import Store
 
-# Redis' own generator, drand48; that of C differs from one system to the next.
-_RANDOM = b"""
-    local high, low = 0x1234ABCD, 0x330E
-    local function lrand48()
-        local product = low * 0xE66D + 0xB
-        local carry = math.floor(product / 65536)
-        local middle = high % 65536 * 0xE66D + low * 0xDEEC + carry
-        local top = math.floor(high / 65536) * 0xE66D + high % 65536 * 0xDEEC + low * 5 + math.floor(middle / 65536)
-        low, high = product % 65536, top % 65536 * 65536 + middle % 65536
-        return math.floor(high * 65536 + low) / 131072
-    end
-    math.randomseed = function(seed) high, low = seed % 4294967296, 0x330E end
-    math.random = function(from, to)
-        local r = math.floor(lrand48()) % 2147483647 / 2147483647
-        if from == nil then return r end
-        if to == nil then from, to = 1, from end
-        if to < from then error("interval is empty") end
-        return math.floor(r * (to - from + 1)) + from
-    end
-"""
 
-FakeSocket: Any = _socket.FakeSocket  # its annotations allow no other server
-
-_EXPIRE_TIME = re.compile(r"invalid expire time in '?(\w+)'?( command)?")
-
-
-class Socket(FakeSocket):  # type: ignore[misc]
+class Socket(Corrected):
     """One connection as the server sees it; `owner` is the process at its other end."""
 
     _server: Store
@@ -105,7 +74,7 @@ class Socket(FakeSocket):  # type: ignore[misc]
 
     def begin_again(self) -> None:
         """Join the store's new generation as a fresh connection, without a handshake."""
-        self.generation = self._server.generation
+        self.generation, self.closed = self._server.generation, False
         self._watches.clear()
         self.responses.clear()
         self.deadline = self.record = None
@@ -159,116 +128,3 @@ class Socket(FakeSocket):  # type: ignore[misc]
     def _unpark(self) -> None:
         self._server.parked.discard(self)
         self._blocked, self._unblock_reason, self.deadline = False, None, None
-
-    # -- where fakeredis differs from Redis
-
-    def _name_to_func(self, name: str) -> tuple[Any, Signature]:
-        """Return the function for a command: ours where fakeredis' own is not faithful."""
-        if name in _OWN:
-            return getattr(self, _OWN[name].func_name), _OWN[name]
-        return super()._name_to_func(name)  # type: ignore[no-any-return]
-
-    def _unknown_command(self, command: str, args: str | None = None) -> SimpleError:
-        return _refusal(f"{command.upper()} is unknown to it")
-
-    def _keyspace_notifications(self, items: list[CommandItem], event: bytes) -> None:
-        """Send none, as Redis by default."""
-
-    def _subscribe(self, channels: tuple[bytes, ...], subscribers: Any, kind: bytes) -> NoResponse:
-        if any(channel.startswith(b"__key") for channel in channels):
-            raise _refusal("it sends no keyspace notifications")
-        return super()._subscribe(channels, subscribers, kind)  # type: ignore[no-any-return]
-
-    def exec_(self) -> Any:
-        """EXEC: a watched key that has expired since counts as changed."""
-        for key, db in self._watches:
-            db.get(key)
-        return super().exec_()
-
-    def _get_server_runtime(self, server: Store) -> Any:
-        """Return the Lua interpreter; its random numbers are those of Redis."""
-        if not hasattr(server, "_lua_runtime"):
-            super()._get_server_runtime(server).execute(_RANDOM)
-        return super()._get_server_runtime(server)
-
-    def eval(self, script: bytes, numkeys: int, *keys_and_args: bytes) -> Any:
-        """EVAL: a script that sets a global variable fails alone, not every later one with it."""
-        try:
-            return super().eval(script, numkeys, *keys_and_args)
-        except SimpleError:
-            self._server.forget_globals()
-            raise
-
-    def _blmove_pass(self, source: bytes, target: bytes, src: bytes, dst: bytes, first: bool) -> Any:
-        items = [CommandItem(key, self._db, item=self._db.get(key), default=[]) for key in (source, target)]
-        if source == target:
-            items[1] = items[0]
-        if not isinstance(items[0].value, list) or (items[0].value and not isinstance(items[1].value, list)):
-            raise SimpleError(WRONGTYPE_MSG)
-        if not items[0].value:
-            return None
-        moved = self._lmove(*items, src, dst, first)
-        for item in items:
-            item.writeback()
-        return moved
-
-    def blmove_(self, source: bytes, target: bytes, src: bytes, dst: bytes, timeout: float) -> Any:
-        """BLMOVE: it blocks on an empty list."""
-        return self._blocking(timeout, lambda first: self._blmove_pass(source, target, src, dst, first))
-
-    def _xreadgroup(self, consumer: bytes, groups: Any, count: Any, noack: bool, idle: Any, first: bool) -> Any:
-        """XREADGROUP: fakeredis' first pass would deliver entries to nobody, or not block."""
-        return super()._xreadgroup(consumer, groups, count, noack, idle, False) or None
-
-    def _empty_stream_read_reply(self, found: Any) -> Any:
-        """XREAD, XREADGROUP: nothing is nil."""
-        return found or None
-
-    def _zpop(self, key: CommandItem, *args: Any, **options: Any) -> Any:
-        """ZPOPMIN and its blocking relatives: they look at the type of what they pop from."""
-        if isinstance(key.value, ZSet):
-            return super()._zpop(key, *args, **options)
-        if key.value:
-            raise SimpleError(WRONGTYPE_MSG)
-        return []
-
-    def _decode_error(self, error: SimpleError) -> Any:
-        error.value = _EXPIRE_TIME.sub(r"invalid expire time in '\1' command", error.value)
-        return super()._decode_error(error)
-
-    def _lmpop(self, keys: Any, count: int, left: bool, first: bool) -> Any:
-        popped = super()._lmpop(keys, count, left, first)
-        if popped:
-            item = self._db.get(popped[0])
-            written = CommandItem(popped[0], self._db, item=item)
-            written.updated()
-            written.writeback()
-        return popped
-
-    def wait(self, replicas: int, timeout: int) -> Any:
-        """WAIT: there is no replica, so it waits in vain."""
-        if replicas <= 0:
-            return 0
-        return self._blocking(timeout / 1000, lambda first: None, lambda result: 0)
-
-    def client_pause(self, timeout: bytes, *args: bytes) -> Any:
-        """CLIENT PAUSE, refused."""
-        raise _refusal("CLIENT PAUSE has no effect on it; call its outage(seconds)")
-
-    def config_set(self, name: bytes, value: bytes) -> SimpleString:
-        """CONFIG SET, refused but for the password."""
-        if name.lower() != b"requirepass":
-            raise _refusal(f"it has no setting {name.decode()}")
-        super().config_set(name, value)
-        return OK
-
-
-def _refusal(why: str) -> SimpleError:
-    return SimpleError(f"ERR The simulated Redis cannot do this: {why}. Run it against a real Redis.")
-
-
-_signature: Any = Signature
-_OWN: dict[str, Signature] = {
-    "blmove": _signature("blmove", "blmove_", (bytes, bytes, SimpleString, SimpleString, Timeout), flags="s"),
-    "wait": _signature("wait", "wait", (Int, Int), flags="s"),
-}

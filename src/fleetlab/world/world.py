@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from fleetlab.sim import Simulation, Task, Trace, current_task
+from fleetlab.sim import Simulation, Task, Trace, WaitQueue, current_task
 from fleetlab.sim.patches import adopt
 
-from .deployment import Deployment, Factory, check_factory
+from . import amounts
+from .deployment import Deployment
+from .factory import DeployError, Factory, check_factory, host_name
 from .http import TIMEOUT, Client, Sent, Transport, merged
 from .instance import Instance
 from .network import Network
@@ -27,12 +31,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+REMOVAL = (0.1, 1.0)
+"""How long a load balancer takes to hear that an instance is removed, in virtual seconds."""
+
+
+class UnknownInstance(KeyError):
+    """There is no instance of that name; the message says which there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class World:
     """Everything one lesson needs: deploy an app, send it requests, break things, let time pass, look at the trace.
 
     `seed` fixes every latency and every order. Times are virtual seconds from the world's beginning,
-    Monday 2026-01-05 09:00:00 UTC.
+    Monday 2026-01-05 09:00:00 UTC. As a context manager it closes itself.
     """
 
     def __init__(
@@ -41,6 +55,9 @@ class World:
         self.seed = seed
         self.sim = Simulation(seed, schedule=schedule, trace=trace)
         self.network = Network(self.sim)
+        self.network.latency["balancer"] = REMOVAL
+        self.changes = WaitQueue("the network")
+        self.network.on_change(lambda kind: self.changes.notify_all())
         self.deployments: dict[str, Deployment] = {}
         self.sent: list[Sent] = []
         self.pool = pool or Pool()
@@ -87,16 +104,48 @@ class World:
     ) -> Deployment:
         """Start `instances` of an application behind a load balancer and return the deployment once they are ready.
 
-        `app` is a factory: a function that takes `env` and returns a WSGI application. Each instance serves
-        `workers` requests at once and lets `backlog` more wait. `env` holds environment variables.
+        `app` is a factory: a function that takes `env` and returns a WSGI application. Others reach it under `name`.
+        Each instance serves `workers` requests at once and lets `backlog` more wait. `balancer` is a policy: round
+        robin, random, least busy or sticky. `env` holds environment variables, `version` a label for the trace.
         Raises `DeployError` for anything that cannot be started, `CannotCopy` for memory that cannot be private.
         """
         check_factory(app)
-        label = name or getattr(app, "__name__", "app").replace("_", "-").strip("-<>") or "app"
-        deployment = Deployment(self, app, label, workers=workers, backlog=backlog, policy=balancer, env=env or {})
-        deployment.version = version or deployment.version
+        label = host_name(name, app)
+        if label in self.deployments:
+            raise DeployError(
+                f"There is a deployment {label!r} in this world already: give this one another name=, or replace the "
+                "other's app with its rollout(app)."
+            )
+        deployment = Deployment(
+            self, app, label, workers=workers, backlog=backlog, balancer=balancer, env=env, version=version
+        )
         self.deployments[label] = deployment
-        return deployment.scale(instances)
+        try:
+            with self.calm():
+                return deployment.scale(instances)
+        except Exception:
+            self._withdraw(deployment)
+            raise
+
+    def _withdraw(self, deployment: Deployment) -> None:
+        """Take a deployment back that could not be started, so that its name is free."""
+        del self.deployments[deployment.name]
+        for instance in deployment:
+            instance.kill()
+
+    @contextlib.contextmanager
+    def calm(self) -> Iterator[None]:
+        """Explore nothing meanwhile: everybody runs in the default order, without faults."""
+        schedule = self.sim.schedule
+        before = getattr(schedule, "calm", None)
+        if before is None:
+            yield
+            return
+        schedule.calm = True  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            schedule.calm = before  # type: ignore[attr-defined]
 
     def client(
         self,
@@ -104,15 +153,22 @@ class World:
         *,
         cookies: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
+        timeout: float | httpx.Timeout | None = TIMEOUT,
         base_url: str | None = None,
+        **options: Any,
     ) -> Client:
-        """Return an httpx client of somebody outside, with cookies of its own; `timeout` is in virtual seconds."""
+        """Return an httpx client of somebody outside, with cookies of its own; `timeout` is in virtual seconds.
+
+        Without a `base_url` it talks to the world's first deployment. `options` are httpx's own: `follow_redirects` …
+        """
+        if base_url is None and not self.deployments:
+            raise DeployError("client() has nobody to talk to: deploy() first, or say client(base_url='http://shop').")
         self._clients += 1
         name = name or (cookies or {}).get("user") or f"client-{self._clients}"
         self.sim.trace.lane(name, "client")
-        url = base_url or f"http://{next(iter(self.deployments), 'nobody')}"
-        client = Client(self.call, Transport(self, name), url, headers=merged(headers), timeout=timeout)
+        url = base_url or f"http://{next(iter(self.deployments))}"
+        options = {"base_url": url, "headers": merged(headers), "timeout": timeout, **options}
+        client = Client(self.call, Transport(self, name, self._clients - 1), **options)
         client.cookies.update(dict(cookies or {}))
         return client
 
@@ -121,7 +177,12 @@ class World:
         if current_task() is not None:
             return f(*args, **kwargs)
         adopt(f)
-        result: T = self.sim.run(until=self.sim.spawn(lambda: f(*args, **kwargs), name="notebook"))
+        task = self.sim.spawn(lambda: f(*args, **kwargs), name="notebook")
+        try:
+            result: T = self.sim.run(until=task)
+        finally:
+            if not task.finished:  # the run broke off: what nobody waits for any more must not go on later
+                self.sim.kill(task)
         return result
 
     def spawn(self, f: Callable[..., Any], *args: Any, name: str | None = None) -> Task:
@@ -140,20 +201,30 @@ class World:
 
     def _together(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
         tasks = [self.spawn(call) for call in calls]
-        for task in tasks:
-            task.wait()
-        return [_outcome(task) for task in tasks]
+        try:
+            for task in tasks:
+                task.wait()
+        finally:
+            for task in tasks:
+                if not task.finished:
+                    self.sim.kill(task)
+        return _outcomes(tasks)
+
+    def background(self, f: Callable[..., Any], *args: Any, name: str) -> Task:
+        """Start something that belongs to no process, whoever asks for it: the platform's own doing."""
+        task = self.sim.spawn(f, *args, name=name, daemon=True)
+        if task.process is not None:
+            del task.process.tasks[task]
+            task.process = None
+        return task
 
     def run(self, seconds: float) -> None:
-        """Let `seconds` of virtual time pass."""
+        """Let `seconds` of virtual time pass; raises the error of a spawned task that failed meanwhile."""
+        seconds = amounts.seconds(seconds, "run(seconds)")
         if current_task() is not None:
             self.sim.sleep(seconds)
         else:
             self.sim.run(until=self.sim.now + seconds)
-
-    def drive(self, f: Callable[[], None]) -> None:
-        """Do something that takes virtual time on behalf of whoever asks, a cell or a task."""
-        self.call(f)
 
     def partition(self, a: Any, b: Any) -> None:
         """Let no message pass between two lanes, say `"shop-1"` and `"redis"`, until `heal`."""
@@ -190,19 +261,33 @@ class World:
             if instance.name == name:
                 return instance
         known = ", ".join(instance.name for instance in self.instances) or "none yet"
-        raise KeyError(f"There is no instance {name!r} in this world; there are: {known}.")
+        raise UnknownInstance(f"There is no instance {name!r} in this world; there are: {known}.")
 
     def close(self) -> None:
-        """End everything that still runs in this world."""
+        """End everything that still runs in this world; a second call does nothing."""
         for instance in self.instances:
             instance.state = "gone"
             instance.process.kill()
         self.sim.close()
 
+    def __enter__(self) -> World:
+        return self
 
-def _outcome(task: Task) -> Any:
-    """Return a task's result, or the error of its HTTP call; raise any other error."""
-    try:
-        return task.value()
-    except httpx.HTTPError as error:
-        return error
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def _outcomes(tasks: Sequence[Task]) -> list[Any]:
+    """Return what tasks ended with, results and errors of their HTTP calls; raise the first other error."""
+    outcomes: list[Any] = []
+    failed: Exception | None = None
+    for task in tasks:
+        try:
+            outcomes.append(task.value())
+        except httpx.HTTPError as error:
+            outcomes.append(error)
+        except Exception as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return outcomes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import httpx
@@ -53,19 +54,29 @@ def said(request: Sent, name: str) -> Any:
     return field(request.response, name) if request.response is not None else None
 
 
-def disagreement(history: History, path: str, fields: Sequence[str]) -> str | None:
-    """Return which answer to `path` was no JSON with these fields, although nothing had gone wrong."""
+def disagreement(history: History, path: str, fields: Sequence[str], before: float = inf) -> str | None:
+    """Return which answer to `path`, asked `before` a moment, was no JSON with these fields, without any fault."""
     if history.deviated:
         return None
     for request in history.sent:
-        if request.path == path and not all(said(request, name) for name in fields):
+        if request.path == path and request.time < before and not all(said(request, name) for name in fields):
             wanted = ", ".join(f'"{name}"' for name in fields)
-            return f"{asked(request)}, without any fault; the contract says 200 and JSON with {wanted}."
+            return f"{asked(history, request)}; the contract says 200 and JSON with {wanted}."
     return None
 
 
-def asked(request: Sent) -> str:
+def asked(history: History, request: Sent) -> str:
     """Return who asked for what and got what, as the beginning of a sentence."""
-    text = request.response.text if request.response is not None else ""
-    body = f" {text.strip():.40}" if text.strip() else ""
-    return f"{request.client} asked {request.method} {request.path} and got {request.outcome}{body}"
+    text = request.response.text.strip() if request.response is not None else ""
+    body = f" {text:.40}" if text and not text.startswith("<") else ""
+    why = _error(history, request) if request.status == 500 else ""
+    return f"{request.client} asked {request.method} {request.path} and got {request.outcome}{why or body}"
+
+
+def _error(history: History, request: Sent) -> str:
+    """Return the error behind a 500: one that an instance noted while the request was under way."""
+    for instance in history.world.instances:
+        for moment, error in instance.errors:
+            if request.time <= moment <= request.time + request.seconds:
+                return f" ({type(error).__name__}: {error})"
+    return ""

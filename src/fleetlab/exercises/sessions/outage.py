@@ -106,7 +106,7 @@ def _after(history: History) -> list[Sent]:
 @half_a_minute.must("CONTRACT", "before the outage a login is answered with 200, and each page after it too")
 def as_agreed(history: History) -> str | None:
     refused = [request for request in history.sent if request.time < history.result[0] and not request.ok]
-    return f"{asked(refused[0])}, before anything had gone wrong." if refused else None
+    return f"{asked(history, refused[0])}, before anything had gone wrong." if refused else None
 
 
 @half_a_minute.must("LOGGED-OUT", "everybody is still logged in when the store is back")
@@ -124,7 +124,7 @@ def _says_no(request: Sent) -> bool:
 @no_reply.must("LOGGED-OUT", "a lost reply logs nobody out")
 def still_in(history: History) -> str | None:
     refused = [request for request in history.sent if _says_no(request)]
-    return f"{asked(refused[0])}: one reply of Redis was lost, and she must log in again." if refused else None
+    return f"{asked(history, refused[0])}: one reply of Redis was lost, and she must log in again." if refused else None
 
 
 @half_a_minute.must("WRONG-USER", "everybody is who he or she was, or is told to come back")
@@ -165,24 +165,24 @@ def at_once(history: History) -> str | None:
 
 @half_a_minute.must("ERROR-500", "an outage of the store is no error of yours")
 def no_error(history: History) -> str | None:
-    return _error(_during(history))
+    return _error(history, _during(history))
 
 
 @no_reply.must("ERROR-500", "an outage of the store is no error of yours")
 def no_error_either(history: History) -> str | None:
-    return _error(history.sent)
+    return _error(history, history.sent)
 
 
-def _error(requests: Sequence[Sent]) -> str | None:
+def _error(history: History, requests: Sequence[Sent]) -> str | None:
     broken = [request for request in requests if request.status >= 500 and request.status != 503]
-    return f"{asked(broken[0])}, because of Redis." if broken else None
+    return f"{asked(history, broken[0])}, because of Redis." if broken else None
 
 
 @half_a_minute.must("NO-RETRY-AFTER", "503 says when to come back")
 def says_when(history: History) -> str | None:
     for request in _during(history):
         if request.status == 503 and request.response is not None and "retry-after" not in request.response.headers:
-            return f"{asked(request)}, without Retry-After: clients come back at once, all together."
+            return f"{asked(history, request)}, without Retry-After: clients come back at once, all together."
     return None
 
 
@@ -196,7 +196,7 @@ def no_storm(history: History) -> str | None:
 def back(history: History) -> str | None:
     for request in _after(history):
         if request.status != (200 if request.client in USERS else 401) and request.client != "newcomer":
-            return f"{asked(request)}, a second after Redis had come back."
+            return f"{asked(history, request)}, a second after Redis had come back."
     return None
 
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import errors as pg
 
-from .errors import refuse
+from .errors import ABORTED, refuse
+from .names import Names
 from .tokens import Token, name_of
 
 if TYPE_CHECKING:
-    from .session import Result, Session
+    from .session import Session
     from .statement import Statement
 
-_ABSENT = "{} can only be used in transaction blocks"
+
+class Savepoint(NamedTuple):
+    """A savepoint: whether SQLite's transaction was open when it was made, and how many advisory locks were held."""
+
+    name: str
+    writing: bool
+    held: int
 
 
-def run(session: Session, statement: Statement) -> Result:
+def run(session: Session, statement: Statement) -> tuple[Any, Any, int]:
     """Run a statement that controls the transaction or the session."""
     parts = statement.original
     ups = [part.up for part in parts]
     if "PREPARED" in ups or (ups[0] == "PREPARE"):
         raise refuse("Two-phase commit")
     if session.aborted and ups[0] not in ("ROLLBACK", "ABORT", "COMMIT", "END"):
-        raise pg.InFailedSqlTransaction("current transaction is aborted, commands ignored until end of transaction block")
+        raise pg.InFailedSqlTransaction(ABORTED)
     if ups[0] == "SHOW":
         name = "transaction_isolation" if "ISOLATION" in ups else parts[1].text
         return [(session.settings.show(name),)], ((name, None, None, None, None, None, None),), 1
@@ -53,15 +60,15 @@ def run(session: Session, statement: Statement) -> Result:
 
 def _savepoint(session: Session, name: str) -> None:
     if not session.open:
-        raise pg.NoActiveSqlTransaction(_ABSENT.format("SAVEPOINT"))
+        raise pg.NoActiveSqlTransaction("SAVEPOINT can only be used in transaction blocks")
     if session.writing:
         session.raw.execute(f"SAVEPOINT p{len(session.points)}")
-    session.points.append((name, session.writing))
+    session.points.append(Savepoint(name, session.writing, len(session.held.of_transaction)))
 
 
 def _found(session: Session, name: str) -> int:
     for i in reversed(range(len(session.points))):
-        if session.points[i][0] == name:
+        if session.points[i].name == name:
             return i
     raise pg.InvalidSavepointSpecification(f'savepoint "{name}" does not exist')
 
@@ -75,12 +82,13 @@ def _release(session: Session, name: str) -> None:
 
 def _rollback_to(session: Session, name: str) -> None:
     i = _found(session, name)
-    written_before = session.points[i][1]
-    if session.writing and written_before:
+    point = session.points[i]
+    if session.writing and point.writing:
         session.raw.execute(f"ROLLBACK TO p{i}")
     else:
         session.stop_writing()
-    session.points = [(name, before and session.writing) for name, before in session.points[: i + 1]]
+    session.held.end_transaction(keep=point.held)
+    del session.points[i + 1 :]
     session.aborted = False
 
 
@@ -128,8 +136,8 @@ def _lock(session: Session, ups: list[str]) -> None:
 # -- the schema
 
 
-def change_schema(session: Session, statement: Statement) -> str:
-    """Note what a change of the schema makes, and return what is left for SQLite to run, or nothing."""
+def change_schema(session: Session, statement: Statement) -> int:
+    """Change the schema, or empty a table; return how much changed, 0 if everything was so already."""
     change = statement.change
     assert change is not None
     if session.open and any(part.up == "CONCURRENTLY" for part in statement.original):
@@ -141,10 +149,26 @@ def change_schema(session: Session, statement: Statement) -> str:
         name, wanted = change.guard
         columns = [row[1] for row in session.raw.execute(f'PRAGMA table_info("{change.table}")').fetchall()]
         if (name in columns) is not wanted:
-            return ""
-    sql = "" if not change.parts else statement.sql
+            return 0
+    if [part.up for part in statement.original[:2]] == ["DROP", "TABLE"]:
+        _check_dependants(session, statement)
     _restart(session, statement, change.sequences)
-    return sql
+    before = _version(session)
+    deleted = session.raw.execute(statement.sql).rowcount if change.parts else 0
+    return max(deleted, 0) + (_version(session) != before)
+
+
+def _check_dependants(session: Session, statement: Statement) -> None:
+    """Refuse, as PostgreSQL does, to drop a table to which another one refers."""
+    table = name_of([part for part in statement.original if part.up not in ("CASCADE", "RESTRICT")][-1])
+    if Names(session.raw).references(table):
+        if statement.original[-1].up == "CASCADE":
+            raise refuse("DROP TABLE … CASCADE of a table that others refer to")
+        raise pg.DependentObjectsStillExist(f"cannot drop table {table} because other objects depend on it")
+
+
+def _version(session: Session) -> int:
+    return int(session.raw.execute("PRAGMA main.schema_version").fetchone()[0])
 
 
 def _restart(session: Session, statement: Statement, names: tuple[str, ...]) -> None:
@@ -158,5 +182,3 @@ def _restart(session: Session, statement: Statement, names: tuple[str, ...]) -> 
     for name in names:
         for existing in [other for other in session.sequences if fnmatch(other, name)] or [name]:
             session.sequences[existing] = 0
-
-

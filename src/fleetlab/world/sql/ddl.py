@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from . import values
-from .errors import refuse
+from .casts import casts, type_at
+from .errors import MOMENT, refuse
 from .tokens import Token, call, closing, find, name_of, op, split, tokens, word
-from .translate import casts, type_at
+from .translate import expression
 
 Parts = list[Token]
 
@@ -140,15 +141,31 @@ def _declared(name: Token, kind: str, arguments: Parts) -> tuple[Parts, Parts]:
         return [word(_INTEGERS[kind])], _integer_check(name, *_RANGES[_INTEGERS[kind]])
     if kind not in _TYPES:
         raise refuse(f"The type {kind.lower()}")
-    if kind in ("NUMERIC", "DECIMAL") and len(arguments) == 3:
-        return [word(values.numeric(int(arguments[2].text)))], []
-    if _TYPES[kind] == "TEXT" and arguments:
+    declared, checks = _TYPES[kind], _CHECKS.get(_TYPES[kind], "")
+    if declared == "TEXT" and arguments:
         size = arguments[0].text
-        length = f"{'character varying' if 'VAR' in kind else 'character'}({size})"
-        return [word(f"{'VARCHAR' if 'VAR' in kind else 'CHAR'}({size})")], tokens(
-            f'CONSTRAINT "22001 value too long for type {length}" CHECK (length({name.text}) <= {size})'
-        )
-    return [word(_TYPES[kind])], []
+        varying = "VAR" in kind
+        declared = f"{'VARCHAR' if varying else 'CHAR'}({size})"
+        length = f"{'character varying' if varying else 'character'}({size})"
+        checks = f'CONSTRAINT "22001 value too long for type {length}" CHECK (length(@) <= {size})'
+    if declared == "PG_NUMERIC" and arguments:
+        precision, scale = int(arguments[0].text), int(arguments[2].text) if len(arguments) == 3 else 0
+        declared = values.numeric(scale)
+        checks += f' CONSTRAINT "22003 numeric field overflow" CHECK (abs(@) < 1e{precision - scale})'
+    return [word(declared)], tokens(checks.replace("@", name.text))
+
+
+_CHECKS = {
+    **dict.fromkeys(
+        ("PG_TIMESTAMPTZ", "PG_TIMESTAMP"), f"CONSTRAINT \"{MOMENT}\" CHECK (typeof(@) IN ('integer', 'null'))"
+    ),
+    "PG_NUMERIC": 'CONSTRAINT "22P02 invalid input syntax for type numeric" '
+    "CHECK (typeof(@) IN ('integer', 'real', 'null'))",
+    "PG_BOOLEAN": 'CONSTRAINT "22P02 invalid input syntax for type boolean" CHECK (@ IN (0, 1))',
+    "PG_DATE": 'CONSTRAINT "22007 invalid input syntax for type date" '
+    "CHECK (@ GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]')",
+}
+"""Checks that make a column as strict as PostgreSQL's; `@` is the column."""
 
 
 def _integer_check(name: Token, kind: str, bits: int) -> Parts:
@@ -167,7 +184,7 @@ def _constraints(parts: Parts) -> Parts:
     while i < len(parts):
         if parts[i].up == "DEFAULT":
             end = next((j for j in range(i + 1, len(parts)) if _ends(parts, i, j)), len(parts))
-            value = casts([_moment(part) for part in parts[i + 1 : end]])
+            value = expression(parts[i + 1 : end])
             kept += [
                 word("DEFAULT"),
                 *(value if len(value) == 1 and value[0].kind != "word" else [op("("), *value, op(")")]),
@@ -185,10 +202,6 @@ def _constraints(parts: Parts) -> Parts:
     return kept
 
 
-def _moment(part: Token) -> Token:
-    return {"CURRENT_TIMESTAMP": word("now()"), "CURRENT_DATE": word("pg_current_date()")}.get(part.up, part)
-
-
 def _ends(parts: Parts, start: int, i: int) -> bool:
     """Tell whether a constraint begins at `i`, outside parentheses opened after `start`."""
     depth = sum({"(": 1, ")": -1}.get(part.text, 0) for part in parts[start:i] if part.kind == "op")
@@ -200,6 +213,11 @@ def _ends(parts: Parts, start: int, i: int) -> bool:
 
 def _create_index(parts: Parts) -> Change:
     kept = [part for part in parts if part.up not in ("CONCURRENTLY", "ONLY")]
+    on = find(kept, "ON")
+    if kept[on - 1].up == "INDEX":  # PostgreSQL names it after its columns
+        table = name_of(kept[on + 1])
+        columns = [name_of(item[0]) for item in split(kept[find(kept, "(") + 1 : -1])] if find(kept, "(") >= 0 else []
+        kept.insert(on, word("_".join([table, *columns, "idx"])))
     at = find(kept, "USING")
     if at >= 0:
         kept = kept[:at] + kept[at + 2 :]

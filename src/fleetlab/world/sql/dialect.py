@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from typing import Any, ClassVar
 
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGCompiler, PGDDLCompiler, PGIdentifierPreparer, PGTypeCompiler
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import default
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from . import driver
 from .errors import refuse
@@ -27,7 +27,10 @@ class Compiler(SQLiteCompiler):
     _on_conflict_target = PGCompiler._on_conflict_target
     visit_on_conflict_do_nothing = PGCompiler.visit_on_conflict_do_nothing
     visit_on_conflict_do_update = PGCompiler.visit_on_conflict_do_update
-    visit_sequence = PGCompiler.visit_sequence
+
+    def visit_sequence(self, sequence: Any, **kw: Any) -> str:
+        """Write nextval('sequence')."""
+        return f"nextval('{self.preparer.format_sequence(sequence)}')"
 
     def visit_now_func(self, fn: Any, **kw: Any) -> str:
         """Write now()."""
@@ -51,15 +54,7 @@ class Compiler(SQLiteCompiler):
 
     def visit_aggregate_strings_func(self, fn: Any, **kw: Any) -> str:
         """Write string_agg(x, separator)."""
-        return super(SQLiteCompiler, self).visit_aggregate_strings_func(fn, use_function_name="string_agg", **kw)
-
-
-class DDLCompiler(PGDDLCompiler):
-    """Changes of the schema, as PostgreSQL's."""
-
-
-class TypeCompiler(PGTypeCompiler):
-    """Names of types, as PostgreSQL's."""
+        return str(SQLCompiler.visit_aggregate_strings_func(self, fn, use_function_name="string_agg", **kw))  # type: ignore[no-untyped-call]
 
 
 class FleetDialect(SQLiteDialect_pysqlite):
@@ -69,12 +64,12 @@ class FleetDialect(SQLiteDialect_pysqlite):
     driver = "fleet"
     supports_statement_cache = True
     statement_compiler = Compiler
-    ddl_compiler = DDLCompiler
-    type_compiler_cls = TypeCompiler
-    preparer = PGIdentifierPreparer
+    ddl_compiler: Any = PGDDLCompiler
+    type_compiler_cls: Any = PGTypeCompiler
+    preparer: Any = PGIdentifierPreparer
     colspecs = COLSPECS
-    ischema_names = {**SQLiteDialect_pysqlite.ischema_names, **REFLECTED}
-    execution_ctx_cls = default.DefaultExecutionContext
+    ischema_names: ClassVar[dict[str, Any]] = {**SQLiteDialect_pysqlite.ischema_names, **REFLECTED}
+    execution_ctx_cls: Any = default.DefaultExecutionContext
 
     supports_alter = True
     supports_native_boolean = True
@@ -107,7 +102,7 @@ class FleetDialect(SQLiteDialect_pysqlite):
         """Return nothing: the engine has its own creator."""
         return [], {}
 
-    def on_connect(self) -> None:
+    def on_connect(self) -> Any:
         """Do nothing: connections come prepared."""
 
     def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
@@ -125,7 +120,7 @@ class FleetDialect(SQLiteDialect_pysqlite):
         """Tell whether an error means that the connection is gone."""
         return isinstance(e, driver.Error) and connection is not None and bool(connection.closed)
 
-    def get_isolation_level_values(self, dbapi_conn: Any) -> tuple[str, ...]:
+    def get_isolation_level_values(self, dbapi_conn: Any) -> Any:
         """Return PostgreSQL's levels; two of them are refused when chosen."""
         return _LEVELS
 
@@ -135,11 +130,11 @@ class FleetDialect(SQLiteDialect_pysqlite):
             raise refuse(level)
         dbapi_connection.autocommit = level == "AUTOCOMMIT"
 
-    def get_isolation_level(self, dbapi_connection: Any) -> str:
+    def get_isolation_level(self, dbapi_connection: Any) -> Any:
         """Return the level of a connection."""
         return "AUTOCOMMIT" if dbapi_connection.autocommit else "READ COMMITTED"
 
-    def get_default_isolation_level(self, dbapi_conn: Any) -> str:
+    def get_default_isolation_level(self, dbapi_conn: Any) -> Any:
         """Return READ COMMITTED, as PostgreSQL."""
         return "READ COMMITTED"
 

@@ -27,6 +27,7 @@ apilevel, threadsafety, paramstyle = "2.0", 2, "qmark"
 sqlite_version_info = sqlite3.sqlite_version_info
 version = psycopg.__version__
 Binary = bytes
+_NO_ROWS = "the last operation didn't produce a result"
 
 
 class Connection:
@@ -110,31 +111,30 @@ class Cursor:
 
     def fetchall(self) -> list[Any]:
         """Return the rows that are left."""
-        rows = self._fetchable()
-        if self._next:
-            rows = rows[self._next :]
-        self._next = len(self._rows or ())
-        return rows
+        rows = self._rows
+        if rows is None:
+            raise ProgrammingError(_NO_ROWS)
+        start, self._next = self._next, len(rows)
+        return rows[start:] if start else rows
 
     def fetchone(self) -> Any:
         """Return the next row, or None."""
-        rows = self._fetchable()
-        if self._next >= len(rows):
+        rows, i = self._rows, self._next
+        if rows is None:
+            raise ProgrammingError(_NO_ROWS)
+        if i >= len(rows):
             return None
-        self._next += 1
-        return rows[self._next - 1]
+        self._next = i + 1
+        return rows[i]
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """Return the next rows, at most `size`."""
+        if self._rows is None:
+            raise ProgrammingError(_NO_ROWS)
         start = self._next
-        found = self._fetchable()[start : start + (size or self.arraysize)]
+        found = self._rows[start : start + (size or self.arraysize)]
         self._next = start + len(found)
         return found
-
-    def _fetchable(self) -> list[Any]:
-        if self._rows is None:
-            raise ProgrammingError("the last operation didn't produce a result")
-        return self._rows
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.fetchall())

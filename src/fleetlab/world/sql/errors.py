@@ -21,10 +21,11 @@ CLOSED = "the connection is closed"
 ABORTED = "current transaction is aborted, commands ignored until end of transaction block"
 LOCK_TIMEOUT = "canceling statement due to lock timeout"
 STATEMENT_TIMEOUT = "canceling statement due to statement timeout"
+MOMENT = "A string as a moment (pass a datetime, or write timestamptz '…')"
 TIMED_OUT = "consuming input failed: could not receive data from server: Connection timed out"
 
 
-class NotSimulated(Exception):  # noqa: N818 - named as what happened
+class NotSimulated(Exception):
     """Asked of the simulated database, but only a real PostgreSQL does it.
 
     Not an error of SQLAlchemy, so that no `except SQLAlchemyError` hides it.
@@ -75,7 +76,9 @@ def _not_null(found: re.Match[str], names: Names) -> psycopg.Error:
     return error(pg.NotNullViolation, message, table_name=table, column_name=column)
 
 
-def _check(found: re.Match[str], names: Names) -> psycopg.Error:
+def _check(found: re.Match[str], names: Names) -> Exception:
+    if found[1] == MOMENT:
+        return refuse(MOMENT)
     coded = re.fullmatch(r"(\d[0-9A-Z]{4}) (.*)", found[1])
     if coded:  # a check of ours, which stands for a type
         return error(coded[1], coded[2])
@@ -98,7 +101,7 @@ def _plain(cls: type[psycopg.Error], message: str) -> Callable[[re.Match[str], N
 
 
 _HINT = " (if a real PostgreSQL understands it, the simulated one does not: set DATABASE_URL)"
-_TRANSLATIONS: list[tuple[str, Callable[[re.Match[str], Names], psycopg.Error]]] = [
+_TRANSLATIONS: list[tuple[str, Callable[[re.Match[str], Names], Exception]]] = [
     (r"UNIQUE constraint failed: index '(.+)'", _unique_index),
     (r"UNIQUE constraint failed: (.+)", _unique),
     (r"NOT NULL constraint failed: ([^.]+)\.(.+)", _not_null),
@@ -109,7 +112,7 @@ _TRANSLATIONS: list[tuple[str, Callable[[re.Match[str], Names], psycopg.Error]]]
         _plain(pg.SyntaxError, "INSERT has more expressions than target columns"),
     ),
     (r"no such table: (?:main\.)?(.+)", _plain(pg.UndefinedTable, r'relation "\1" does not exist')),
-    (r"no such column: (.+)", _plain(pg.UndefinedColumn, r'column "\1" does not exist')),
+    (r"no such column: \"?(.+?)\"?", _plain(pg.UndefinedColumn, r'column "\1" does not exist')),
     (
         r"table (.+) has no column named (.+)",
         _plain(pg.UndefinedColumn, r'column "\2" of relation "\1" does not exist'),
@@ -121,6 +124,15 @@ _TRANSLATIONS: list[tuple[str, Callable[[re.Match[str], Names], psycopg.Error]]]
     (r"no such function: (.+)", _plain(pg.UndefinedFunction, r"function \1 does not exist" + _HINT)),
     (r"ambiguous column name: (.+)", _plain(pg.AmbiguousColumn, r'column reference "\1" is ambiguous')),
     (r'near "(.+)": syntax error', _plain(pg.SyntaxError, r'syntax error at or near "\1"' + _HINT)),
+    (r"unrecognized token: \"(.+)\"", _plain(pg.SyntaxError, r'syntax error at or near "\1"' + _HINT)),
+    (
+        r"Cannot add a NOT NULL column with default value NULL",
+        _plain(pg.NotNullViolation, "the new column contains null values"),
+    ),
+    (r"Cannot (add a (?:UNIQUE|PRIMARY KEY|REFERENCES) column.*)", lambda found, names: refuse(f"To {found[1]}")),
+    (r"Cannot (add a column with non-constant default)", lambda found, names: refuse(f"To {found[1]}")),
+    (r"error in (?:index|view|table) .+ after drop column: .+", lambda found, names: refuse("To drop this column")),
+    (r'cannot drop .+ column: "(.+)"', lambda found, names: refuse(f"To drop the column {found[1]}")),
     (r"incomplete input", _plain(pg.SyntaxError, "syntax error at end of input")),
     (r"integer overflow", _plain(pg.NumericValueOutOfRange, "bigint out of range")),
     (

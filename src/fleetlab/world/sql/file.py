@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleetlab.sim.environment import _real_register
+
 if TYPE_CHECKING:
     from .session import Session
 
+_RAM = Path("/dev/shm")  # noqa: S108
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers see the old row while a write is open
     "PRAGMA synchronous = OFF",
@@ -36,23 +39,34 @@ class Handle:
 
 
 class File:
-    """A database file on the RAM disk if there is one; `prepare` is told of each new connection."""
+    """A database file on the RAM disk if there is one; `prepare` is told of each new connection.
+
+    Its template lies beside it. A reset that finds the template's tables empties and refills them, which leaves the
+    statements that connections have prepared as they are; after a change of the schema it copies the whole file.
+    """
 
     def __init__(self, prepare: Callable[[Handle], None]) -> None:
-        shared = Path("/dev/shm")  # noqa: S108 - the RAM disk
-        self._directory = tempfile.mkdtemp(prefix="fleetlab-", dir=shared if _writable(shared) else None)
-        self._path = str(Path(self._directory) / "database.sqlite")
+        self.directory = tempfile.mkdtemp(prefix="fleetlab-", dir=_RAM if os.access(_RAM, os.W_OK) else None)
         self._prepare = prepare
         self._idle: list[Handle] = []
         self._all: list[sqlite3.Connection] = []
-        self._template = sqlite3.connect(":memory:", check_same_thread=False)
-        self._main = self._open()
-        self._clean = self._changes()
-        self.remove = weakref.finalize(self, _remove, self._directory, self._all)
+        _real_register(_remove, self.directory, self._all)
+        template = str(Path(self.directory) / "template.sqlite")
+        self._template = sqlite3.connect(template, isolation_level=None, check_same_thread=False)
+        self._template.execute("PRAGMA synchronous = OFF")
+        self._main = self._open().raw
+        self._main.execute("PRAGMA foreign_keys = OFF")  # tables are refilled in any order
+        self._main.execute("ATTACH ? AS template", (template,))
+        self._all.append(self._template)
+        self._refill: list[str] = []
+        self._remember()
+
+    def __del__(self) -> None:
+        _remove(self.directory, self._all)
 
     def _open(self) -> Handle:
         raw = sqlite3.connect(
-            self._path,
+            str(Path(self.directory) / "database.sqlite"),
             timeout=0,
             isolation_level=None,
             detect_types=sqlite3.PARSE_DECLTYPES,
@@ -75,37 +89,48 @@ class File:
     def give(self, handle: Handle) -> None:
         """Take a connection back: whatever its transaction did is undone."""
         handle.session = handle.error = None
-        with suppress(sqlite3.ProgrammingError):
-            if handle.raw.in_transaction:
-                handle.raw.rollback()
+        if handle.raw.in_transaction:
+            handle.raw.execute("ROLLBACK")
         if handle.used_temp:
             self._all.remove(handle.raw)
             handle.raw.close()
         else:
             self._idle.append(handle)
 
-    def _changes(self) -> Any:
-        """Return a number that differs as soon as any connection has committed a change."""
-        return self._main.raw.execute("PRAGMA data_version").fetchone()[0]
+    # -- the template
 
     def reset(self) -> None:
         """Make the file what the template is; costs next to nothing if nothing was written."""
-        if self._changes() != self._clean:
-            self._template.backup(self._main.raw)
-            self._clean = self._changes()
+        version = self._number("data_version")
+        if version == self._clean:
+            return
+        if self._number("schema_version") == self._schema:
+            for statement in self._refill:
+                self._main.execute(statement)
+            self._clean = version
+        else:
+            self._template.backup(self._main)
+            self._remember()
 
     def snapshot(self) -> None:
         """Make the present content the template."""
-        self._main.raw.backup(self._template)
-        self._clean = self._changes()
+        self._main.backup(self._template)
+        names = self._main.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        self._refill = ["BEGIN IMMEDIATE"]
+        for (name,) in names:
+            rows = f'main."{name}"'
+            self._refill.append(f"DELETE FROM {rows}")  # noqa: S608 - names from the catalogue
+            if self._main.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchone():  # noqa: S608
+                self._refill.append(f'INSERT INTO {rows} SELECT * FROM template."{name}"')  # noqa: S608
+        self._refill.append("COMMIT")
+        self._remember()
 
+    def _remember(self) -> None:
+        self._clean, self._schema = self._number("data_version"), self._number("schema_version")
 
-def _writable(directory: Path) -> bool:
-    try:
-        with tempfile.TemporaryFile(dir=directory):
-            return True
-    except OSError:
-        return False
+    def _number(self, name: str) -> Any:
+        """Return data_version, which differs once another connection has committed, or schema_version."""
+        return self._main.execute(f"PRAGMA main.{name}").fetchone()[0]
 
 
 def _remove(directory: str, connections: list[sqlite3.Connection]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import hashlib
+import json
 import random
 import re
 import uuid
@@ -13,9 +14,8 @@ from typing import Any
 from psycopg import errors as pg
 
 from . import spans, values
-from .errors import error
 from .file import Handle
-from .locks import Lock
+from .session_functions import SESSION_FUNCTIONS
 
 
 def register(handle: Handle) -> None:
@@ -33,10 +33,10 @@ def register(handle: Handle) -> None:
 
     for name, arity, function in _PLAIN:
         define(name, arity, function)
-    for name, arity, method in _SESSION:
+    for name, arity, method in SESSION_FUNCTIONS:
         define(name, arity, _of_session(handle, method))
     for name, aggregate in _AGGREGATES.items():
-        handle.raw.create_aggregate(name, -1, aggregate)  # type: ignore[arg-type]
+        handle.raw.create_aggregate(name, -1, aggregate)
 
 
 def _of_session(handle: Handle, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,6 +81,22 @@ def _date(value: Any) -> str | None:
     return None if value is None else spans.parsed(value).date().isoformat()
 
 
+def _json_text(document: str | None, key: str | int) -> str | None:
+    """Return one member of a JSON document as text (`->>`)."""
+    found = json.loads(document) if document is not None else None
+    try:
+        found = found[key]  # type: ignore[index]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return found if found is None or isinstance(found, str) else json.dumps(found)
+
+
+def _nonzero(value: Any) -> Any:
+    if value == 0 and value is not None:
+        raise pg.DivisionByZero("division by zero")
+    return value
+
+
 def _like(pattern: str | None, text: str | None) -> bool | None:
     if pattern is None or text is None:
         return None
@@ -113,7 +129,12 @@ _PLAIN: list[tuple[str, int, Callable[..., Any]]] = [
     ("pg_boolean", 1, _boolean),
     ("pg_date", 1, _date),
     ("pg_timestamptz", 1, spans.zoned),
+    ("pg_like", 2, lambda other, text: spans.zoned(text) if values.is_moment(other) else text),
     ("pg_timestamp", 1, spans.naive),
+    ("pg_nonzero", 1, _nonzero),
+    ("reverse", 1, lambda text: None if text is None else text[::-1]),
+    ("md5", 1, lambda text: None if text is None else hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()),
+    ("pg_json_text", 2, _json_text),
     ("pg_interval", 1, lambda value: spans.interval(value) if isinstance(value, str) else value),
     ("pg_times", 2, lambda factor, span: None if factor is None else 2 * round(float(factor) * span / 2)),
     ("make_interval", 2, lambda unit, amount: None if amount is None else 2 * round(amount * spans.unit(unit))),
@@ -125,110 +146,14 @@ _PLAIN: list[tuple[str, int, Callable[..., Any]]] = [
     ("greatest", -1, _among(max)),
     ("least", -1, _among(min)),
     ("concat", -1, lambda *items: "".join([_text(item) or "" for item in items])),
-    ("left", 2, lambda text, size: None if text is None else text[:size]),
-    ("right", 2, lambda text, size: None if text is None else text[-size:] if size else ""),
+    ("pg_left", 2, lambda text, size: None if text is None else text[:size]),
+    ("pg_right", 2, lambda text, size: None if text is None else text[-size:] if size else ""),
     ("hashtext", 1, _hash),
     ("hashtextextended", 2, _hash_extended),
     ("gen_random_uuid", 0, lambda: str(uuid.uuid4())),
     ("pg_random", 0, lambda: random.random()),
     ("version", 0, lambda: "PostgreSQL 16 (simulated by fleetlab)"),
     ("current_schema", 0, lambda: "public"),
-]
-
-
-# -- functions of a session: its clock, its sequences, its advisory locks
-
-
-def _today(session: Any) -> str:
-    return datetime.datetime.fromtimestamp(session.began_at(), datetime.UTC).date().isoformat()
-
-
-def _known(session: Any, name: str) -> str:
-    name = name.removeprefix("public.").strip('"')
-    if name not in session.sequences:
-        raise error(pg.UndefinedTable, f'relation "{name}" does not exist')
-    return name
-
-
-def _next(session: Any, name: str) -> int:
-    if name not in session.sequences:
-        name = _known(session, name)
-    session.sequences[name] += 1
-    number: int = session.sequences[name]
-    session.drawn[name] = session.drawn[""] = number
-    return number
-
-
-def _current(session: Any, name: str = "") -> int:
-    name = _known(session, name) if name else ""
-    if name not in session.drawn:
-        raise pg.ObjectNotInPrerequisiteState(f'currval of sequence "{name}" is not yet defined in this session')
-    return int(session.drawn[name])
-
-
-def _set(session: Any, name: str, value: int, called: int = 1) -> int:
-    session.sequences[_known(session, name)] = value if called else value - 1
-    return value
-
-
-def _sleep(session: Any, seconds: float) -> str:
-    session.requests.append(lambda: session.sleep(seconds))
-    return ""
-
-
-def _advisory(shared: bool, of_transaction: bool) -> Callable[..., str]:
-    def acquire(session: Any, *key: int) -> str:
-        lock = session.advisory(key)
-        session.requests.append(lambda: session.take_advisory(lock, shared, of_transaction))
-        return ""
-
-    return acquire
-
-
-def _try_advisory(shared: bool, of_transaction: bool) -> Callable[..., bool]:
-    def attempt(session: Any, *key: int) -> bool:
-        lock: Lock = session.advisory(key)
-        free = lock.open_to(session, shared)
-        if free:
-            session.take_advisory(lock, shared, of_transaction)
-        return free
-
-    return attempt
-
-
-def _unlock(shared: bool) -> Callable[..., bool]:
-    return lambda session, *key: session.give_advisory(session.advisory(key), shared)
-
-
-_SESSION: list[tuple[str, int, Callable[..., Any]]] = [
-    ("now", 0, lambda session: values.moment(session.began_at())),
-    ("transaction_timestamp", 0, lambda session: values.moment(session.began_at())),
-    ("current_timestamp", 0, lambda session: values.moment(session.began_at())),
-    ("statement_timestamp", 0, lambda session: values.moment(session.clock())),
-    ("clock_timestamp", 0, lambda session: values.moment(session.clock())),
-    ("pg_localtimestamp", 0, lambda session: values.moment(session.began_at()) | 1),
-    ("pg_current_date", 0, _today),
-    ("nextval", 1, _next),
-    ("currval", 1, _current),
-    ("lastval", 0, _current),
-    ("setval", 2, _set),
-    ("setval", 3, _set),
-    ("pg_get_serial_sequence", 2, lambda session, table, column: f"{table}_{column}_seq"),
-    ("pg_backend_pid", 0, lambda session: session.pid),
-    ("pg_sleep", 1, _sleep),
-    ("pg_advisory_unlock_all", 0, lambda session: session.give_all_advisory()),
-    *[
-        (
-            f"pg_{attempt}advisory_{scope}lock{suffix}",
-            arity,
-            (_try_advisory if attempt else _advisory)(bool(suffix), bool(scope)),
-        )
-        for attempt in ("", "try_")
-        for scope in ("", "xact_")
-        for suffix in ("", "_shared")
-        for arity in (1, 2)
-    ],
-    *[(f"pg_advisory_unlock{suffix}", arity, _unlock(bool(suffix))) for suffix in ("", "_shared") for arity in (1, 2)],
 ]
 
 

@@ -123,17 +123,3 @@ def _timeout(session: Session) -> tuple[float | None, Exception]:
     if statement is not None and (lock is None or statement < lock):
         return statement, pg.QueryCanceled(STATEMENT_TIMEOUT)
     return lock, pg.LockNotAvailable(LOCK_TIMEOUT)
-
-
-class Advisory:
-    """The advisory locks of one database, by their key."""
-
-    def __init__(self) -> None:
-        self._locks: dict[tuple[int, ...], Lock] = {}
-
-    def lock(self, key: tuple[int, ...]) -> Lock:
-        """Return the lock of a key: one 64-bit number or two of 32 bits."""
-        if key not in self._locks:
-            name = str(key[0]) if len(key) == 1 else str(key)
-            self._locks[key] = Lock(f"advisory lock {name}")
-        return self._locks[key]

@@ -30,7 +30,7 @@ class Names:
     def _given(self, table: str, origin: str, columns: list[str]) -> str:
         words = "PRIMARY KEY" if origin == "pk" else "UNIQUE"
         listed = r"\s*,\s*".join(f'"?{re.escape(column)}"?' for column in columns)
-        named = re.search(rf'CONSTRAINT\s+("[^"]+"|\w+)\s+{words}\s*\(\s*{listed}\s*\)', self._definition(table))
+        named = re.search(rf'CONSTRAINT\s+("[^"]+"|\w+)\s+{words}\s*\(\s*{listed}\s*\)', self._definition(table), re.I)
         if named:
             return named[1].strip('"')
         return f"{table}_pkey" if origin == "pk" else f"{table}_{'_'.join(columns)}_key"
@@ -49,7 +49,7 @@ class Names:
     def check(self, text: str) -> tuple[str, str]:
         """Return the table and the name of a check; SQLite tells its name, or its expression if it has none."""
         definition = self._definition(self._table)
-        if re.search(rf'CONSTRAINT\s+"?{re.escape(text)}"?\s', definition):
+        if re.search(rf'CONSTRAINT\s+"?{re.escape(text)}"?\s', definition, re.I):
             return self._table, text
         for row in self._raw.execute(f'PRAGMA table_info("{self._table}")').fetchall():
             if re.search(rf"\b{re.escape(row[1])}\b", text):
@@ -68,6 +68,12 @@ class Names:
         own = self._foreign_keys(self._table)
         return self._table, own[0][1] if own else f"{self._table}_fkey", ""
 
+    def references(self, table: str) -> list[tuple[str, str]]:
+        """Return `(table, constraint name)` of each foreign key of another table to this one."""
+        names = self._raw.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name").fetchall()
+        keys = [(child, *key) for (child,) in names for key in self._foreign_keys(child)]
+        return [(child, name) for child, parent, name in keys if parent == table and child != table]
+
     def _foreign_keys(self, table: str) -> list[tuple[str, str]]:
         keys: dict[int, tuple[str, list[str]]] = {}
         for number, _, parent, column, *_ in self._raw.execute(f'PRAGMA foreign_key_list("{table}")').fetchall():
@@ -77,5 +83,5 @@ class Names:
     def _given_key(self, table: str, columns: list[str]) -> str:
         listed = r"\s*,\s*".join(f'"?{re.escape(column)}"?' for column in columns)
         pattern = rf'CONSTRAINT\s+("[^"]+"|\w+)\s+FOREIGN\s+KEY\s*\(\s*{listed}\s*\)'
-        named = re.search(pattern, self._definition(table))
+        named = re.search(pattern, self._definition(table), re.I)
         return named[1].strip('"') if named else f"{table}_{'_'.join(columns)}_fkey"

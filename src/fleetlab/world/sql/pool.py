@@ -73,6 +73,25 @@ class Queue(queue.QueueCommon[Any]):
 
 
 class QueuePool(pool.QueuePool):
-    """SQLAlchemy's own pool, with its sizes, its timeout and its errors."""
+    """SQLAlchemy's own pool, with its sizes, its timeout and its errors; one world after another may use it."""
 
     _queue_class = Queue
+    _world = 0
+
+    def _create_connection(self) -> Any:
+        record: Any = super()._create_connection()
+        record.world = self._world
+        return record
+
+    def _do_return_conn(self, record: Any) -> None:
+        if record.world == self._world:  # what an earlier world's garbage gives back is dropped
+            super()._do_return_conn(record)
+
+    def renew(self) -> None:
+        """Forget every connection, idle or in use."""
+        self._world += 1
+        idle = self._pool
+        assert isinstance(idle, Queue)
+        self._pool = Queue(idle.maxsize, idle.use_lifo)
+        self._overflow = -idle.maxsize
+        self._invalidate_time = 0.0

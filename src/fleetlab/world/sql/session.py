@@ -2,12 +2,11 @@
 
 A SELECT outside a write runs in SQLite's autocommit and so sees what is committed at that moment (READ COMMITTED).
 The first change takes the one write lock of the database, waiting in virtual time, and opens SQLite's transaction;
-a change that changes nothing gives the lock back at once, as row locks would never have been taken.
+the locks fall when the transaction ends, or fails.
 """
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors as pg
 
-from fleetlab.sim import Killed, Process, Record, WaitQueue, current_task, step
+from fleetlab.sim import Killed, Process, Record, current_task, step
 
-from . import control
+from . import change, control
+from .advisory import Holds
+from .change import Result
 from .errors import ABORTED, CLOSED, LOST, TIMED_OUT, translated
 from .locks import Lock
 from .names import Names
 from .settings import Settings
 from .statement import Statement
-from .values import adapted, with_moments
+from .values import adapted
 
 if TYPE_CHECKING:
     from fleetlab.world.database import Database
@@ -32,19 +33,13 @@ PATIENCE = 924.0
 """For how many virtual seconds a cut-off client waits for an answer: Linux's default for TCP retransmissions."""
 
 
-Result = tuple[list[Any] | None, Any, int]
-"""What a statement returned: its rows, if it returns any, their description, and how many rows it touched."""
-
-NOTHING: Result = (None, None, 0)
-
-
 class Session:
     """What the server keeps for one connection; `lane` names its process in reports."""
 
     __slots__ = (
-        "aborted", "autocommit", "began", "closed", "db", "drawn", "handle", "held", "lane", "open", "pid", "points",
-        "process", "raw", "reason", "requests", "settings", "waits_for", "writing",
-    )  # fmt: skip
+        *("aborted", "autocommit", "began", "closed", "db", "drawn", "handle", "held", "lane", "open", "pid", "points"),
+        *("process", "raw", "reason", "requests", "settings", "waits_for", "writing"),
+    )
 
     def __init__(self, db: Database, process: Process | None, lane: str, options: str = "") -> None:
         self.db, self.process, self.lane = db, process, lane
@@ -55,8 +50,8 @@ class Session:
         self.autocommit = self.open = self.aborted = self.writing = self.closed = False
         self.reason = ""
         self.began = 0.0
-        self.points: list[tuple[str, bool]] = []
-        self.held: list[tuple[Lock, bool, bool]] = []
+        self.points: list[control.Savepoint] = []
+        self.held = Holds(self)
         self.waits_for: Lock | None = None
         self.requests: list[Callable[[], None]] = []
         self.drawn: dict[str, int] = {}
@@ -69,9 +64,12 @@ class Session:
         statement = db.statements.get(text) or db.analyse(text)
         if statement.kind == "quiet":
             return self._quiet(statement, parameters)
-        record = step(statement.what(parameters, many), statement.touches, to=db.name, latency=db.latency)
+        name = db.name
+        record = step(statement.what(parameters, many), statement.touches, to=name, latency=db.latencies[name])
         if self.closed or db.troubled:
             self._arrive()
+        if record is not None and record.fault == "lost commit":  # the statement itself is lost
+            self._lose(record)
         if not self.open:
             self.began = db.sim.now
             self.open = not self.autocommit
@@ -105,7 +103,7 @@ class Session:
             self._gone()
             self.end(committed=True)
             return
-        record = step("COMMIT", (self.db.name, "*", "w"), to=self.db.name, latency=self.db.latency)
+        record = step("COMMIT", (self.db.name, "*", "w"), to=self.db.name, latency=self.db.latencies[self.db.name])
         if self.closed or self.db.troubled:
             self._arrive()
         self.do_commit(record)
@@ -116,7 +114,9 @@ class Session:
             return
         task = current_task()
         if self._visible() and not (task is not None and task.doomed):
-            record = step("ROLLBACK", (self.db.name, "*", "w"), to=self.db.name, latency=self.db.latency)
+            record = step(
+                "ROLLBACK", (self.db.name, "*", "w"), to=self.db.name, latency=self.db.latencies[self.db.name]
+            )
             if self.closed or self.db.troubled:
                 self._arrive()
             if record is not None:
@@ -135,7 +135,7 @@ class Session:
         if reason is not CLOSED and self.waits_for is not None:
             self.waits_for.queue.notify_all()
         self.end(committed=False)
-        self.give_all_advisory()
+        self.held.give_session_level()
         self.db.forget(self)
         self.db.file.give(self.handle)
 
@@ -164,9 +164,8 @@ class Session:
         state = self.db.state(self.lane)
         if state == "outage":
             self.cut(LOST)
-        elif state == "partition":
-            if not self.db.wait_for_network(self.lane, PATIENCE):
-                self.cut(TIMED_OUT)
+        elif state == "partition" and not self.db.wait_for_network(self.lane, PATIENCE):
+            self.cut(TIMED_OUT)
         self.check_open()
 
     def _lose(self, record: Record) -> None:
@@ -193,7 +192,7 @@ class Session:
         elif kind == "control":
             result = control.run(self, statement)
         else:
-            result = self._write(statement, parameters, many)
+            result = change.write(self, statement, parameters, many)
         while self.requests:
             self.requests.pop(0)()
         return result
@@ -201,52 +200,9 @@ class Session:
     def _query(self, statement: Statement, parameters: Any) -> Result:
         cursor = self.raw.execute(statement.sql, adapted(parameters))
         rows = cursor.fetchall()
-        if statement.scan:
-            rows = with_moments(rows)
+        if statement.read is not None:
+            rows = statement.read(rows)
         return rows, cursor.description, len(rows)
-
-    def _write(self, statement: Statement, parameters: Any, many: bool) -> Result:
-        """Change something under the write lock; a change of nothing keeps no lock."""
-        fresh = not self.writing
-        if fresh:
-            if self.db.lock.holders and not self._lock_free(statement, parameters):
-                return self._none(statement, parameters)
-            if self.open:
-                self.begin_writing()
-        try:
-            result = self._change(statement, parameters, many)
-        except (sqlite3.Error, OverflowError, psycopg.Error):
-            if fresh:
-                self.stop_writing()
-            raise
-        if fresh and statement.kind != "ddl" and not result[2]:
-            self.stop_writing()
-        return result
-
-    def _none(self, statement: Statement, parameters: Any) -> Result:
-        """Return the result of a statement that finds no row; it may have columns all the same."""
-        if statement.empty:
-            return [], self.raw.execute(statement.empty).description, 0
-        if statement.locking.for_update and statement.probe == statement.sql:
-            return [], self.raw.execute(statement.sql, adapted(parameters)).description, 0
-        return NOTHING
-
-    def _lock_free(self, statement: Statement, parameters: Any) -> bool:
-        """Wait for the write lock; False if the statement finds nothing to do without it."""
-        if statement.locking.skip_locked:
-            return False
-        if statement.probe and not self._finds(statement, parameters):
-            return False
-        if statement.locking.nowait:
-            raise pg.LockNotAvailable(f'could not obtain lock on row in relation "{statement.table}"')
-        self.db.lock.wait(self)
-        return True
-
-    def _finds(self, statement: Statement, parameters: Any) -> bool:
-        if isinstance(parameters, list):  # several sets of parameters
-            return True
-        given = adapted(statement.probe_parameters(parameters))
-        return self.raw.execute(statement.probe, given).fetchone() is not None
 
     def begin_writing(self) -> None:
         """Take the write lock, which is free, and open SQLite's transaction."""
@@ -264,44 +220,6 @@ class Session:
                 self.raw.execute("ROLLBACK")
             self.db.lock.drop(self)
 
-    def _change(self, statement: Statement, parameters: Any, many: bool) -> Result:
-        sql = statement.sql
-        if statement.kind == "ddl":
-            sql = control.change_schema(self, statement)
-            if not sql:
-                return NOTHING
-        if statement.constraint:
-            sql = self._with_columns(statement, sql)
-        if many:
-            cursor = self.raw.executemany(sql, [adapted(one) for one in parameters])
-            return None, None, cursor.rowcount
-        try:
-            cursor = self.raw.execute(sql, adapted(parameters))
-        except sqlite3.OperationalError as failure:
-            cursor = self.raw.execute(self._with_fewer(statement, failure), adapted(parameters))
-        if cursor.description is None:
-            return None, None, max(cursor.rowcount, 0)
-        rows = cursor.fetchall()
-        if statement.scan:
-            rows = with_moments(rows)
-        return rows, cursor.description, len(rows)
-
-    def _with_fewer(self, statement: Statement, failure: sqlite3.OperationalError) -> str:
-        """Name the columns of an INSERT that gives fewer values: PostgreSQL takes defaults for the rest."""
-        found = re.fullmatch(r"table (.+) has (\d+) columns but (\d+) values were supplied", str(failure))
-        if found is None or int(found[3]) > int(found[2]):
-            raise failure
-        names = [row[1] for row in self.raw.execute(f'PRAGMA table_info("{found[1]}")').fetchall()]
-        listed = ", ".join(f'"{name}"' for name in names[: int(found[3])])
-        return re.sub(r"^(INSERT INTO \S+)", rf"\1 ({listed})", statement.sql, count=1, flags=re.I)
-
-    def _with_columns(self, statement: Statement, sql: str) -> str:
-        columns = Names(self.raw).columns(statement.table, statement.constraint)
-        if columns is None:
-            message = f'constraint "{statement.constraint}" for table "{statement.table}" does not exist'
-            raise pg.UndefinedObject(message)
-        return sql.replace(statement.MARK, "(" + ", ".join(f'"{column}"' for column in columns) + ")")
-
     def _failed(self, statement: Statement, failure: sqlite3.Error | OverflowError) -> Exception:
         """Abort the transaction and return the failure in PostgreSQL's words."""
         own, self.handle.error = self.handle.error, None
@@ -314,7 +232,7 @@ class Session:
 
     def _visible(self) -> bool:
         """Tell whether the end of the transaction changes anything for others."""
-        return self.writing or (bool(self.held) and any(of_transaction for _, _, of_transaction in self.held))
+        return self.writing or (bool(self.held) and bool(self.held.of_transaction))
 
     def abort(self) -> None:
         """Note that a statement failed: without a savepoint everything is undone at once, and the locks fall."""
@@ -323,7 +241,7 @@ class Session:
             self.aborted = True
             if not self.points:
                 self.stop_writing()
-                self._give_advisory_of_transaction()
+                self.held.end_transaction()
 
     def do_commit(self, record: Record | None) -> None:
         """Commit, or roll back what was aborted; with the faults that a commit may meet."""
@@ -353,30 +271,13 @@ class Session:
         if self.points:
             self.points.clear()
         if self.held:
-            self._give_advisory_of_transaction()
+            self.held.end_transaction()
 
-    # -- clocks
-
-    def clock(self) -> float:
-        """Return the server's Unix time in seconds."""
-        sim = self.db.sim
-        return sim.epoch + sim.now
-
-    def began_at(self) -> float:
-        """Return the Unix time, in seconds, at which the transaction began."""
-        return self.db.sim.epoch + (self.began if self.open or self.autocommit else self.db.sim.now)
+    # -- what functions ask
 
     def seconds(self, name: str) -> float | None:
         """Return a time limit that is set, in virtual seconds."""
         return self.settings.seconds(name)
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep in the server (pg_sleep)."""
-        if current_task() is None:
-            raise RuntimeError("pg_sleep() waits in virtual time: do this inside a task, with world.call(f).")
-        WaitQueue("pg_sleep").wait(seconds)
-
-    # -- advisory locks and sequences
 
     @property
     def holds_locks(self) -> bool:
@@ -387,38 +288,3 @@ class Session:
     def sequences(self) -> dict[str, int]:
         """The last number drawn from each sequence of the database."""
         return self.db.sequences
-
-    def advisory(self, key: tuple[int, ...]) -> Lock:
-        """Return the advisory lock of a key."""
-        return self.db.advisory.lock(key)
-
-    def take_advisory(self, lock: Lock, shared: bool, of_transaction: bool) -> None:
-        """Take an advisory lock, waiting for it if need be."""
-        if not lock.open_to(self, shared):
-            lock.wait(self, shared)
-        lock.take(self, shared)
-        if self.open or not of_transaction:
-            self.held.append((lock, shared, of_transaction))
-        else:
-            lock.give(self, shared)
-
-    def give_advisory(self, lock: Lock, shared: bool) -> bool:
-        """Give one hold of a session-level lock back; False if there is none."""
-        if (lock, shared, False) not in self.held:
-            return False
-        self.held.remove((lock, shared, False))
-        lock.give(self, shared)
-        return True
-
-    def give_all_advisory(self) -> None:
-        """Give every advisory lock back."""
-        held, self.held = self.held, []
-        for lock, shared, _ in held:
-            lock.give(self, shared)
-
-    def _give_advisory_of_transaction(self) -> None:
-        gone = [hold for hold in self.held if hold[2]]
-        self.held = [hold for hold in self.held if not hold[2]]
-        for lock, shared, _ in gone:
-            lock.give(self, shared)
-

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from . import ddl, translate
 from .errors import refuse
+from .locking import Locking
+from .results import reader
 from .tokens import Token, find, line, name_of, op, sql_of, tokens, word
 from .values import SHOW, show_rows
 
 _LONGEST = 70
-_CONTROL = frozenset(
-    ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SET", "SHOW", "RESET", "LOCK")
-)
+_ENDS = frozenset(("COMMIT", "END", "ROLLBACK", "ABORT", "LOCK"))
+_CONTROL = _ENDS | {"BEGIN", "START", "SAVEPOINT", "RELEASE", "SET", "SHOW", "RESET"}
 _DDL = frozenset(("CREATE", "DROP", "ALTER", "TRUNCATE"))
 _DML = frozenset(("INSERT", "UPDATE", "DELETE"))
 _READS = frozenset(("SELECT", "VALUES", "TABLE"))
-_REQUESTS = ("pg_advisory", "pg_try", "pg_sleep")
+_EFFECTS = ("pg_advisory", "pg_try", "pg_sleep", "nextval", "setval")
 _REFUSED = frozenset(
-    "LISTEN UNLISTEN NOTIFY PREPARE EXECUTE DEALLOCATE COPY MERGE DECLARE FETCH CLOSE MOVE EXPLAIN VACUUM ANALYZE GRANT REVOKE "
-    "CALL DO COMMENT CLUSTER REINDEX REFRESH DISCARD CHECKPOINT LOAD SECURITY REASSIGN IMPORT".split()
-)
-_MOMENTS = frozenset(
-    "now max min coalesce greatest least nullif case date_trunc to_timestamp clock_timestamp transaction_timestamp "
-    "statement_timestamp pg_localtimestamp pg_timestamptz pg_timestamp".split()
+    "LISTEN UNLISTEN NOTIFY PREPARE EXECUTE DEALLOCATE COPY MERGE DECLARE FETCH CLOSE MOVE EXPLAIN VACUUM ANALYZE "
+    "GRANT REVOKE CALL DO COMMENT CLUSTER REINDEX REFRESH DISCARD CHECKPOINT LOAD SECURITY REASSIGN IMPORT".split()
 )
 
 
@@ -31,22 +29,25 @@ class Statement:
     """The analysis of one SQL text, made once; `store` is the database's name in steps.
 
     `kind` is read, write, ddl, control or quiet (SQLAlchemy's own look into the catalogue: no step, no trace).
+    `touches` names the table if there is one: steps on different tables are independent, although here they share one
+    write lock, because on PostgreSQL they are.
     """
 
     MARK = "(/* columns of the constraint */)"
 
     __slots__ = (
-        "change", "constraint", "deletes", "empty", "kind", "locking", "names", "original", "plain_read", "probe", "probe_skip", "scan", "short", "short_skip",
-        "sql", "table", "template", "touches",
-    )  # fmt: skip
+        *("change", "constraint", "deletes", "empty", "kind", "locking", "names", "original", "plain_read", "probe"),
+        *("probe_skip", "read", "short", "short_skip", "sql", "table", "template", "touches"),
+    )
 
     def __init__(self, text: str, store: str) -> None:
         parts = tokens(text)
         self.original = parts
         verb = _verb(parts)
-        self.table, self.sql, self.scan = "", text, False
+        self.table, self.sql = "", text
+        self.read: Callable[[list[Any]], list[Any]] | None = None
         self.change: ddl.Change | None = None
-        self.locking = translate.Locking()
+        self.locking = Locking()
         self.probe, self.probe_skip, self.constraint, self.empty = "", 0, "", ""
         self.deletes = verb in ("DELETE", "UPDATE")
         self.kind = _kind(parts, verb)
@@ -55,7 +56,7 @@ class Statement:
             self.sql, self.table = sql_of(self.change.parts), self.change.table
         elif self.kind in ("read", "write"):
             self._query(parts, verb)
-        self.plain_read = self.kind == "read" and not any(part.text.lower().startswith(_REQUESTS) for part in parts)
+        self.plain_read = self.kind == "read" and not any(part.text.lower().startswith(_EFFECTS) for part in parts)
         self._show(parts, store)
 
     def _query(self, parts: list[Token], verb: str) -> None:
@@ -63,7 +64,7 @@ class Statement:
         done = self._named(done)
         self.sql = sql_of(_numbered(done))
         self.table = _table(done)
-        self.scan = any(part.kind == "word" and part.text.lower() in _MOMENTS for part in done)
+        self.read = reader(done)
         if self.locking.for_update:
             self.kind = "write"
         if verb in ("SELECT", "VALUES"):
@@ -107,9 +108,9 @@ class Statement:
         self.probe_skip = sum(part.kind == "param" for part in parts[: where if where >= 0 else 0])
 
     def _show(self, parts: list[Token], store: str) -> None:
-        access = "r" if self.kind == "read" else "w"
-        self.touches: tuple[str, str, str] | tuple[()] = (store, self.table or "*", access)
-        if self.kind in ("control", "quiet"):
+        access, table = ("r", self.table) if self.plain_read else ("w", self.table if self.kind == "write" else "")
+        self.touches: tuple[str, str, str] | tuple[()] = (store, table or "*", access)
+        if self.kind in ("control", "quiet") and _verb(parts) not in _ENDS:
             self.touches = ()
         self.names = tuple(part.text[2:-2] for part in parts if part.text.startswith("%(") and part.kind == "param")
         self.template = line(parts, self.table)

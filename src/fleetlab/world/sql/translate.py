@@ -1,24 +1,17 @@
-"""PostgreSQL's SQL rewritten into SQLite's: casts, intervals, moments, order of NULLs, clauses for locks."""
+"""PostgreSQL's SQL rewritten into SQLite's: words, literals, casts, comparisons, divisions."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import psycopg
+import re
 
 from . import spans
-from .errors import refuse
+from .casts import CASTS, casts
+from .locking import Locking, locking_of, without_locking
+from .order import limits, nulls
+from .refusals import check_grouping, check_locking, refusals
 from .tokens import Token, call, closing, find, op, primary_after, primary_before, word
 
 Parts = list[Token]
-
-
-class Locking(NamedTuple):
-    """What a `FOR UPDATE` asks for."""
-
-    for_update: bool = False
-    nowait: bool = False
-    skip_locked: bool = False
 
 
 _WORDS: dict[str, Parts] = {
@@ -28,82 +21,36 @@ _WORDS: dict[str, Parts] = {
     "ILIKE": [word("MATCH")],
     "~": [word("REGEXP")],
 }
-_RENAMED = {"date_part": "pg_extract", "random": "pg_random", "char_length": "length"}
-_REFUSED = {
-    "PG_NOTIFY": "NOTIFY",
-    "LATERAL": "LATERAL",
-    "GENERATE_SERIES": "generate_series()",
-    "TABLESAMPLE": "TABLESAMPLE",
-    "#>": "The operator #>",
-    "#>>": "The operator #>>",
-    "@>": "The operator @>",
-    "<@": "The operator <@",
+_RENAMED = {
+    "date_part": "pg_extract",
+    "random": "pg_random",
+    "char_length": "length",
+    "left": "pg_left",
+    "right": "pg_right",
 }
-_FOREIGN = frozenset(
-    "strftime julianday datetime unixepoch ifnull iif group_concat last_insert_rowid changes total_changes typeof printf".split()
-)
 
 
 def translated(parts: Parts) -> tuple[Parts, Locking]:
     """Return a query for SQLite, and what it locks."""
-    locking = _locking(parts)
-    parts = _without_locking(parts)
-    for rewrite in (_refusals, _words, _extracts, _literals, _any, casts, _nulls):
+    locking = locking_of(parts)
+    parts = without_locking(parts)
+    if locking.for_update:
+        check_locking(parts)
+    check_grouping(parts)
+    parts = expression(parts)
+    for rewrite in (_moments, _any, limits, nulls, _identifiers):
         parts = rewrite(parts)
     return parts, locking
 
 
-# -- clauses for locks
-
-
-def _locking(parts: Parts) -> Locking:
-    strength = [parts[i + 1 : i + 4] for i, part in enumerate(parts) if part.up == "FOR" and _locks(parts, i)]
-    if not strength:
-        return Locking()
-    for words in strength:
-        if words[0].up in ("SHARE", "KEY"):
-            raise refuse("FOR SHARE")
-    ups = [part.up for part in parts]
-    return Locking(True, "NOWAIT" in ups, "SKIP" in ups and "LOCKED" in ups)
-
-
-def _locks(parts: Parts, i: int) -> bool:
-    return i + 1 < len(parts) and parts[i + 1].up in ("UPDATE", "NO", "SHARE", "KEY")
-
-
-def _without_locking(parts: Parts) -> Parts:
-    kept: Parts = []
-    i = 0
-    while i < len(parts):
-        if parts[i].up == "FOR" and _locks(parts, i):
-            i += {"NO": 4, "KEY": 3}.get(parts[i + 1].up, 2)
-            if i < len(parts) and parts[i].up == "OF":
-                i = primary_after(parts, i + 1)
-                while i < len(parts) and parts[i].text == ",":
-                    i = primary_after(parts, i + 1)
-            while i < len(parts) and parts[i].up in ("NOWAIT", "SKIP", "LOCKED"):
-                i += 1
-        else:
-            kept.append(parts[i])
-            i += 1
-    return kept
+def expression(parts: Parts) -> Parts:
+    """Return an expression for SQLite."""
+    for rewrite in (refusals, _words, _extracts, _literals, casts, _divisions, _json_text):
+        parts = rewrite(parts)
+    return parts
 
 
 # -- words
-
-
-def _refusals(parts: Parts) -> Parts:
-    for i, part in enumerate(parts):
-        following = parts[i + 1].text if i + 1 < len(parts) else ""
-        if part.up in _REFUSED and (part.kind == "op" or following == "(" or part.up == "LATERAL"):
-            raise refuse(_REFUSED[part.up])
-        if part.up == "DISTINCT" and following.upper() == "ON":
-            raise refuse("DISTINCT ON")
-        if part.up in ("INSERT", "UPDATE") and following.upper() == "OR":
-            raise psycopg.errors.SyntaxError('syntax error at or near "OR"')
-        if part.kind == "word" and following == "(" and part.text.lower() in _FOREIGN:
-            raise psycopg.errors.UndefinedFunction(f"function {part.text.lower()} does not exist")
-    return parts
 
 
 def _words(parts: Parts) -> Parts:
@@ -141,6 +88,11 @@ def _extracts(parts: Parts) -> Parts:
                 op(","),
             ]
             i += 4
+        elif parts[i].up == "POSITION" and i + 1 < len(parts) and parts[i + 1].text == "(":
+            end = closing(parts, i + 1)
+            at = find(parts, "IN", start=i + 2)
+            kept += call("instr", _extracts(parts[at + 1 : end]), _extracts(parts[i + 2 : at]))
+            i = end + 1
         elif parts[i].up == "MAKE_INTERVAL" and i + 3 < len(parts) and parts[i + 3].text == "=>":
             kept += [word("make_interval"), op("("), Token("string", f"'{parts[i + 2].text.lower()}'"), op(",")]
             i += 4
@@ -162,7 +114,7 @@ def _literals(parts: Parts) -> Parts:
             if parts[i].up == "INTERVAL":
                 parts = _times(parts[:i], Token("number", str(spans.interval(text))), parts[i + 2 :])
             elif parts[i].up in ("TIMESTAMPTZ", "TIMESTAMP", "DATE"):
-                parts = parts[:i] + call(_CASTS[parts[i].up], [parts[i + 1]]) + parts[i + 2 :]
+                parts = parts[:i] + call(CASTS[parts[i].up], [parts[i + 1]]) + parts[i + 2 :]
         i += 1
     return parts
 
@@ -175,6 +127,23 @@ def _times(before: Parts, span: Token, after: Parts) -> Parts:
         end = primary_after(after, 1)
         return before + call("pg_times", after[1:end], [span]) + after[end:]
     return [*before, span, *after]
+
+
+_ISO = re.compile(r"'\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?'")
+_COMPARISONS = frozenset(("<", ">", "<=", ">=", "=", "<>", "!="))
+
+
+def _moments(parts: Parts) -> Parts:
+    """Let a moment be compared with its text: `x < '2026-01-05 09:00'`."""
+    i = 1
+    while i + 1 < len(parts):
+        literal = parts[i + 1]
+        if parts[i].text in _COMPARISONS and literal.kind == "string" and _ISO.fullmatch(literal.text):
+            start = primary_before(parts, i)
+            same = call("pg_like", parts[start:i], [literal])
+            parts = parts[: i + 1] + same + parts[i + 2 :]
+        i += 1
+    return parts
 
 
 def _any(parts: Parts) -> Parts:
@@ -194,104 +163,35 @@ def _any(parts: Parts) -> Parts:
     return kept
 
 
-# -- casts
-
-_CASTS: dict[str, str] = {
-    **dict.fromkeys(("TEXT", "VARCHAR", "CHAR", "CHARACTER", "CHARACTER VARYING", "NAME", "BPCHAR"), "pg_text"),
-    **dict.fromkeys(("INT", "INTEGER", "BIGINT", "SMALLINT", "INT2", "INT4", "INT8", "OID"), "pg_integer"),
-    **dict.fromkeys(("NUMERIC", "DECIMAL", "REAL", "FLOAT", "FLOAT4", "FLOAT8", "DOUBLE PRECISION"), "pg_float"),
-    **dict.fromkeys(("JSON", "JSONB", "UUID", "REGCLASS"), ""),
-    **dict.fromkeys(("BOOL", "BOOLEAN"), "pg_boolean"),
-    **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"), "pg_timestamptz"),
-    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP WITHOUT TIME ZONE"), "pg_timestamp"),
-    "DATE": "pg_date",
-    "INTERVAL": "pg_interval",
-}
-
-
-def type_at(parts: Parts, i: int) -> tuple[str, Parts, int]:
-    """Return the type that stands at `i`: its name in upper case, its arguments, and the position after it."""
-    name = parts[i].text.strip('"').upper()
-    i += 1
-    arguments: Parts = []
-    if name in ("DOUBLE", "CHARACTER") and i < len(parts) and parts[i].up in ("PRECISION", "VARYING"):
-        name, i = f"{name} {parts[i].up}", i + 1
-    if i < len(parts) and parts[i].text == "(":
-        end = closing(parts, i)
-        arguments, i = parts[i + 1 : end], end + 1
-    if name in ("TIMESTAMP", "TIME") and [part.up for part in parts[i + 1 : i + 3]] == ["TIME", "ZONE"]:
-        name, i = f"{name} {parts[i].up} TIME ZONE", i + 3
-    if i < len(parts) and parts[i].text == "[":
-        raise refuse("An array type")
-    return name, arguments, i
-
-
-def _cast(operand: Parts, name: str) -> Parts:
-    if name not in _CASTS:
-        raise refuse(f"A cast to {name.lower()}")
-    function = _CASTS[name]
-    return call(function, operand) if function else operand
-
-
-def casts(parts: Parts) -> Parts:
-    """Rewrite `x::type` and `CAST(x AS type)`."""
-    i = 0
-    while i < len(parts):
-        if parts[i].text == "::":
-            name, _, end = type_at(parts, i + 1)
-            start = primary_before(parts, i)
-            operand = _cast(parts[start:i], name)
-            parts = parts[:start] + operand + parts[end:]
-            i = start + len(operand)
-        elif parts[i].up == "CAST" and i + 1 < len(parts) and parts[i + 1].text == "(":
-            end = closing(parts, i + 1)
-            inner = parts[i + 2 : end]
-            at = find(inner, "AS")
-            parts = parts[:i] + _cast(casts(inner[:at]), type_at(inner, at + 1)[0]) + parts[end + 1 :]
-            i += 1
-        else:
-            i += 1
+def _divisions(parts: Parts) -> Parts:
+    """Let a division by zero be an error; SQLite returns NULL."""
+    i = 1
+    while i + 1 < len(parts):
+        if parts[i].text in ("/", "%") and parts[i].kind == "op":
+            end = primary_after(parts, i + 1)
+            parts = parts[: i + 1] + call("pg_nonzero", _divisions(parts[i + 1 : end])) + parts[end:]
+        i += 1
     return parts
 
 
-# -- order of NULLs
-
-_END_OF_ORDER = frozenset("LIMIT OFFSET FETCH ROWS RANGE GROUPS RETURNING UNION EXCEPT INTERSECT".split())
-
-
-def _nulls(parts: Parts) -> Parts:
-    """Say where NULLs come: last when ascending in PostgreSQL, first in SQLite."""
-    kept: Parts = []
-    i = 0
-    while i < len(parts):
-        kept.append(parts[i])
-        if parts[i].up == "BY" and i and parts[i - 1].up == "ORDER":
-            i = _order(parts, i + 1, kept)
-        else:
-            i += 1
-    return kept
+def _json_text(parts: Parts) -> Parts:
+    """Let `->>` return text; SQLite returns numbers as numbers."""
+    i = 1
+    while i + 1 < len(parts):
+        if parts[i].text == "->>":
+            start = primary_before(parts, i)
+            while start > 1 and parts[start - 1].text == "->":
+                start = primary_before(parts, start - 1)
+            end = primary_after(parts, i + 1)
+            text = call("pg_json_text", parts[start:i], parts[i + 1 : end])
+            parts, i = parts[:start] + text + parts[end:], start
+        i += 1
+    return parts
 
 
-def _order(parts: Parts, i: int, kept: Parts) -> int:
-    item: Parts = []
-    while i < len(parts) and parts[i].text != ")" and parts[i].up not in _END_OF_ORDER:
-        if parts[i].text == ",":
-            kept += [*_ordered(item), parts[i]]
-            item = []
-            i += 1
-        elif parts[i].text == "(":
-            end = closing(parts, i) + 1
-            item += _nulls(parts[i:end])
-            i = end
-        else:
-            item.append(parts[i])
-            i += 1
-    kept += _ordered(item)
-    return i
-
-
-def _ordered(item: Parts) -> Parts:
-    ups = [part.up for part in item]
-    if not item or "NULLS" in ups:
-        return item
-    return [*item, word("NULLS"), word("FIRST" if ups[-1] == "DESC" else "LAST")]
+def _identifiers(parts: Parts) -> Parts:
+    """Quote identifiers so that SQLite never takes one for a string."""
+    return [
+        Token("quoted", f"[{part.text[1:-1]}]") if part.kind == "quoted" and "]" not in part.text else part
+        for part in parts
+    ]

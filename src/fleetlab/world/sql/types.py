@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import types
 from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
-from sqlalchemy.dialects.sqlite.base import JSONIndexType, JSONPathType
+from sqlalchemy.dialects.sqlite.json import JSONIndexType, JSONPathType
 
 from . import values
 
@@ -68,7 +68,7 @@ class Span(INTERVAL):
     _read = staticmethod(_reader(values.as_timedelta, int, float))
 
     @classmethod
-    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> Span:
+    def adapt_emulated_to_native(cls, impl: Any, **kw: Any) -> Span:  # type: ignore[override]
         """Stand for SQLAlchemy's Interval."""
         return cls()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,7 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_UNIX = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST = 24
+_WIDEST = 60
 
 
 class Parsed(str):
@@ -159,22 +160,20 @@ SHOW = _Shown(
 def show_rows(rows: Sequence[Sequence[Any]]) -> str:
     """Return a result as short text: the rows if they are few and small, else their number."""
     count = len(rows)
+    if count == 1 and len(rows[0]) == 1:  # the usual case, quickly
+        value = rows[0][0]
+        text = f"[({SHOW[value.__class__](value)},)]"
+        return text if len(text) <= _WIDEST else "1 row"
     if 0 < count <= 3:
         text = ", ".join([_show_row(row) for row in rows])
-        if len(text) <= 60:
+        if len(text) <= _WIDEST:
             return f"[{text}]"
     return "1 row" if count == 1 else f"{count} rows"
 
 
 def _show_row(row: Sequence[Any]) -> str:
-    if len(row) == 1:
-        return f"({SHOW[row[0].__class__](row[0])},)"
-    return "(" + ", ".join([SHOW[value.__class__](value) for value in row]) + ")"
-
-
-def with_moments(rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
-    """Return rows of expressions with every stored moment as a datetime."""
-    return [tuple([as_datetime(value) if is_moment(value) else value for value in row]) for row in rows]
+    comma = "," if len(row) == 1 else ""
+    return "(" + ", ".join([SHOW[value.__class__](value) for value in row]) + comma + ")"
 
 
 def _json(text: bytes) -> Any:

@@ -1,0 +1,1 @@
+"""The commands of `fleetlab`, one module a noun: each reads its arguments, calls the course, prints."""

@@ -1,0 +1,108 @@
+"""Whose mistake a run shows: an error of the answer's own code, with instance, moment and line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fleetlab.sim.trace import clock, is_learner_file, source_line
+
+from .history import History
+from .verdict import NOT_ATTEMPTED, RAISED
+from .wording import clean, told
+
+_OF_THE_WORLD = {
+    *("builtins.ConnectionError", "builtins.TimeoutError", "httpx.HTTPError"),
+    *("redis.exceptions.ConnectionError", "redis.exceptions.TimeoutError"),
+    *("redis.exceptions.LockError", "redis.exceptions.WatchError"),
+    *("sqlalchemy.exc.OperationalError", "sqlalchemy.exc.TimeoutError"),
+    *("sqlalchemy.exc.IntegrityError", "sqlalchemy.orm.exc.StaleDataError"),
+    *("jwt.exceptions.PyJWTError", "werkzeug.exceptions.HTTPException"),
+}
+"""Errors that the world does to an app, or that are its way to answer: not slips in the code."""
+
+_BUGS = (TypeError, LookupError, AttributeError, NameError, AssertionError, ArithmeticError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What was wrong with one run: an outcome, an id, a sentence; `stuck` if its code had to be interrupted."""
+
+    outcome: str
+    id: str
+    sentence: str
+    stuck: bool = False
+
+
+def unfinished() -> Wrong:
+    """Return what NotImplementedError comes to."""
+    return Wrong(NOT_ATTEMPTED, "", "The answer still raises NotImplementedError: it is not written yet.")
+
+
+def slip(history: History) -> Wrong | None:
+    """Return the first error of the answer that is a slip in its code, and not something that the world did to it."""
+    for name, time, error in history.errors:
+        if isinstance(error, NotImplementedError):
+            return unfinished()
+        if not _of_the_world(error):
+            return _raised(name, time, error)
+    return None
+
+
+def bug(history: History) -> Wrong | None:
+    """Return the first error that no order of events excuses, such as a TypeError."""
+    for name, time, error in history.errors:
+        if isinstance(error, _BUGS) and not _of_the_world(error):
+            return _raised(name, time, error)
+    return None
+
+
+def _raised(name: str, time: float, error: BaseException) -> Wrong:
+    return Wrong(RAISED, "RAISED", f"{name} raised {told(error)}{_at(error)}, {clock(time)} after the start.")
+
+
+def _at(error: BaseException) -> str:
+    """Return the innermost line of the learner's code that an error came through."""
+    line, trace = "", error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if is_learner_file(code.co_filename):
+            line = f" at line {source_line(code, trace.tb_lineno)}"
+        trace = trace.tb_next
+    return clean(line)
+
+
+def _of_the_world(error: BaseException) -> bool:
+    names = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__}
+    return not names.isdisjoint(_OF_THE_WORLD)
+
+
+def scenario_stopped(history: History, error: BaseException) -> Wrong:
+    """Return what it comes to that a scenario could not go on: an error of the answer, or an answer of its app."""
+    found = slip(history) or bug(history)
+    if found is not None:
+        return found
+    sentence = f"{_last(history)}, and the check cannot go on with that ({told(error)})."
+    return Wrong(RAISED, "UNEXPECTED-ANSWER", sentence)
+
+
+def unreadable(history: History, sentence: str, error: BaseException) -> Wrong:
+    """Return what it comes to that an invariant cannot read the result of a run."""
+    what = f"Whether {sentence} cannot be told: {told(error)}. {_last(history)}."
+    return slip(history) or Wrong(RAISED, "UNEXPECTED-ANSWER", what)
+
+
+def _last(history: History) -> str:
+    """Return the last request that was answered, and how."""
+    if not history.sent:
+        return "No request was sent"
+    sent = history.sent[-1]
+    body = f" {clean(sent.response.text, 120)}" if sent.response is not None else ""
+    text = f"{sent.client}'s last request, {sent.method} {sent.path}, came to {sent.outcome}{body}"
+    return " ".join(text.split())
+
+
+def start_failure(instance: Any) -> BaseException | None:
+    """Return the error with which an instance failed to start."""
+    failure: BaseException | None = getattr(instance, "failure", None) or instance.boot.error
+    return failure

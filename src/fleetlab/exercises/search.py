@@ -1,0 +1,242 @@
+"""How a scenario is searched for a failure: every schedule within bounds, or many seeds.
+
+A strategy is the only thing that tells the two kinds of scenario apart; another kind needs another strategy.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fleetlab.sim import Trace
+from fleetlab.sim.choices import Choices, Deviation, Nondeterminism
+from fleetlab.sim.explore import Bounds, Exploration, Explorer, Failure, parse, token
+from fleetlab.sim.schedule import Fault
+
+from .blame import Wrong
+from .stage import Stage, Stuck
+from .story import Story, story
+from .verdict import FAILED
+from .witness import Witness
+from .wording import counted, plural
+
+Tick = Callable[[int], None]
+Deviations = tuple[Deviation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a search came to: how many runs, what they covered, and the failure, if any.
+
+    `how` tells after how many runs and by what it failed; `neighbour` is the closest run that passes, without `less`.
+    """
+
+    runs: int
+    covered: str
+    wrong: Wrong | None = None
+    how: str = ""
+    deviations: Deviations = ()
+    cause: str = ""
+    trace: Trace | None = None
+    neighbour: Trace | None = None
+    less: str = ""
+
+
+class Strategy(Protocol):
+    """A way to search one scenario."""
+
+    @property
+    def bound(self) -> str:
+        """How far it looks, in words."""
+
+    def search(self, stage: Stage, tick: Tick) -> Finding:
+        """Look for a failure; raises `Nondeterminism`. `tick` hears the number of each run."""
+
+    def held(self, runs: int) -> str:
+        """In what an invariant held, in words: "in all 674 schedules"."""
+
+    def replay(self, stage: Stage, deviations: Deviations) -> tuple[Trace, Wrong | None, Story]:
+        """Run again what a token stands for; raises `Nondeterminism` where that is not possible."""
+
+
+class Enumerated:
+    """Every schedule and every fault within bounds, shortest first."""
+
+    def __init__(self, faults: Sequence[Fault], bounds: Bounds) -> None:
+        self.faults = tuple(faults)
+        self.bounds = bounds
+
+    @property
+    def bound(self) -> str:
+        """The caps, and their sum where it is smaller."""
+        caps = {kind: cap for kind, cap in self.bounds.caps.items() if cap}
+        if not caps:
+            return "without preemptions and faults"
+        together = f", {self.bounds.most} together" if len(caps) > 1 and self.bounds.most < sum(caps.values()) else ""
+        return f"at most {counted(caps)}{together}"
+
+    def held(self, runs: int) -> str:
+        """Return the number of schedules."""
+        return f"held in all {plural(runs, 'schedule')}" if runs > 1 else "held in the only schedule"
+
+    def search(self, stage: Stage, tick: Tick) -> Finding:
+        """Explore up to the first failure, which is a shortest, or the end of the budget."""
+        explorer = Explorer(stage.run, self.faults, self.bounds, same=_same, progress=tick)
+        try:
+            self._try_twice(stage)
+            result = explorer.explore()
+        except Stuck as stuck:
+            return self._stuck(stuck, max(1, explorer.runs))
+        if result.failure is None:
+            return Finding(result.runs, self._covered(result))
+        return self._failed(stage, result.failure)
+
+    def _try_twice(self, stage: Stage) -> None:
+        """Run the default schedule twice; raise `Nondeterminism` where the steps differ."""
+        first, second = Choices((), self.faults), Choices((), self.faults)
+        for schedule in (first, second):
+            if stage.run(schedule) is not None:
+                return  # it will fail, and be run again, anyway
+        differ((first.steps, second.steps))
+
+    def _stuck(self, stuck: Stuck, runs: int) -> Finding:
+        schedule = stuck.schedule
+        deviations = tuple(schedule.forced.items()) if isinstance(schedule, Choices) else ()
+        spent = schedule.spent if isinstance(schedule, Choices) else {}
+        return Finding(runs, "", stuck.wrong, _how(runs, spent), deviations)
+
+    def _failed(self, stage: Stage, failure: Failure[Wrong]) -> Finding:
+        trace, _, told = self.replay(stage, failure.deviations)
+        neighbour, less = self._neighbour(stage, failure)
+        return Finding(
+            failure.after,
+            "",
+            failure.what,
+            _how(failure.after, failure.spent),
+            failure.deviations,
+            told.sentence,
+            trace.highlight(told.marked),
+            neighbour,
+            less,
+        )
+
+    def replay(self, stage: Stage, deviations: Deviations) -> tuple[Trace, Wrong | None, Story]:
+        """Run one schedule again, with a trace and its story."""
+        witness = Witness(Choices(deviations, self.faults))
+        history, wrong = stage.play(witness, trace=True)
+        return history.trace, wrong, story(history.trace, witness.notes)
+
+    def _neighbour(self, stage: Stage, failure: Failure[Wrong]) -> tuple[Trace | None, str]:
+        """Return the run that differs by the last deviation alone, if it passes, and what it lacks."""
+        if failure.what.outcome != FAILED or not failure.deviations:
+            return None, ""
+        schedule = Choices(failure.deviations[:-1], self.faults)
+        history, wrong = stage.play(schedule, trace=True)
+        spent = [kind for _, kind in schedule.made if kind]
+        lacking = [f"without the {kind}" for kind in failure.spent if spent.count(kind) < failure.spent[kind]]
+        return (history.trace, "".join(lacking[:1])) if wrong is None else (None, "")
+
+    def _covered(self, result: Exploration[Wrong]) -> str:
+        """Return how many schedules there were, within which bounds, and what was left out."""
+        seen = f"{plural(result.runs - result.sampled, 'schedule')}, {self.bound}"
+        if result.complete:
+            return f"{seen}: that is all of them"
+        rest = f"the budget of {self.bounds.budget:,} left out {result.left:,} more, and all that follow from them"
+        return f"{seen}: {rest}; {result.sampled:,} of those were drawn at random and tried"
+
+
+class Seeded:
+    """One run a seed, in the order and with the latencies that the seed draws."""
+
+    def __init__(self, seeds: int) -> None:
+        self.seeds = seeds
+
+    @property
+    def bound(self) -> str:
+        """How many seeds."""
+        return plural(self.seeds, "seed")
+
+    def held(self, runs: int) -> str:
+        """Return the number of seeds."""
+        return f"held in {runs} of {plural(runs, 'seed')}"
+
+    def search(self, stage: Stage, tick: Tick) -> Finding:
+        """Run every seed, and count those that fail; the first of them is shown."""
+        failed: list[tuple[int, Wrong]] = []
+        for seed in range(1, self.seeds + 1):
+            tick(seed)
+            try:
+                wrong = stage.run(seed=seed)
+            except Stuck as stuck:
+                return Finding(seed, "", stuck.wrong, f"With seed {seed}", ((seed, 0),))
+            if wrong is not None:
+                failed.append((seed, wrong))
+                if wrong.outcome != FAILED:
+                    break
+        if not failed:
+            return Finding(self.seeds, f"{plural(self.seeds, 'seed')}: latencies and orders drawn at random")
+        return self._failed(stage, failed)
+
+    def _failed(self, stage: Stage, failed: list[tuple[int, Wrong]]) -> Finding:
+        seed, wrong = failed[0]
+        deviations = ((seed, 0),)
+        (trace, again, told), (other, _, _) = self.replay(stage, deviations), self.replay(stage, deviations)
+        differ(([str(e) for e in trace], [str(e) for e in other]))
+        if again is None or not _same(again, wrong):
+            raise Nondeterminism("The failure did not come back when the same seed was run again.")
+        how = f"In {len(failed)} of {plural(self.seeds, 'seed')}, first with seed {seed}"
+        return Finding(self.seeds, "", wrong, how, deviations, told.sentence, trace)
+
+    def replay(self, stage: Stage, deviations: Deviations) -> tuple[Trace, Wrong | None, Story]:
+        """Run one seed again, with a trace."""
+        if len(deviations) != 1:
+            raise Nondeterminism("A scenario of seeds is replayed by one seed.")
+        history, wrong = stage.play(trace=True, seed=deviations[0][0])
+        return history.trace, wrong, Story("", ())
+
+
+def differ(runs: tuple[Sequence[str], Sequence[str]]) -> None:
+    """Raise `Nondeterminism` with the first step in which two runs of one schedule differ, if they do."""
+    first, second = runs
+    for number, (a, b) in enumerate(zip(first, second, strict=False), 1):
+        if a != b:
+            raise Nondeterminism(f"Step {number} was «{a}» in one run and «{b}» in its repetition.")
+    if len(first) != len(second):
+        more = max(first, second, key=len)[min(len(first), len(second))]
+        raise Nondeterminism(f"One run ended where its repetition went on with «{more}».")
+
+
+def _how(runs: int, spent: dict[str, int]) -> str:
+    faults = counted({kind: count for kind, count in spent.items() if kind != "preemption"})
+    preemptions = plural(spent.get("preemption", 0), "preemption").replace("0 preemptions", "no preemption")
+    return f"After {plural(runs, 'schedule')}, with {preemptions} and {faults or 'no fault'}"
+
+
+def _same(a: Wrong, b: Wrong) -> bool:
+    return (a.outcome, a.id) == (b.outcome, b.id)
+
+
+# -- tokens that know their exercise
+
+_SCENARIOS = 16
+
+
+def ticket(key: str, number: int, deviations: Deviations) -> str:
+    """Return the token of a run: a mark of the exercise and the number of its scenario, then its choices."""
+    return token(_mark(key) * _SCENARIOS + number, deviations)
+
+
+def read_ticket(key: str, text: str) -> tuple[int, Deviations]:
+    """Return the scenario's number and the choices of a token; raises ValueError with a sentence for any other."""
+    first, deviations = parse(str(text))
+    mark, number = divmod(first, _SCENARIOS)
+    if mark != _mark(key):
+        raise ValueError(f"{text!r} is not a token of {key}: a token belongs to the exercise whose check gave it.")
+    return number, deviations
+
+
+def _mark(key: str) -> int:
+    """Return a number that stands for an exercise: always of three digits with its scenario's, in base 32."""
+    return 64 + zlib.crc32(key.encode()) % (2048 - 64)
