@@ -11,7 +11,7 @@ from pantry import ANSWERS, STUBS, cell, notebook, pantry, store
 from typer.testing import CliRunner
 
 from fleetlab.course.cli import app
-from fleetlab.course.judge import Judge
+from fleetlab.course.judge import MIME, Judge
 from fleetlab.course.kernel import Kernel
 from fleetlab.course.labs import Lab
 
@@ -113,6 +113,14 @@ def test_a_dead_kernel_ends_the_lab_in_a_sentence(answer: Callable[..., None]) -
     answer(jam="import os\nos._exit(1)")
     sentence = "The check was not reached: the cell «import os» ended in the kernel's death."
     assert told(run("--json")) == [not_reached("jam", sentence), not_reached("tea", sentence)]
+
+
+def test_a_verdict_in_place_of_a_progress_line_counts(lab: Lab, judged: Callable[..., Any]) -> None:
+    """A display that is replaced counts as what it shows in the end."""
+    text = "handle = display('busy', display_id=True)\n"
+    text += f"handle.update({{'{MIME}': {{'exercise': '07.jam', 'outcome': 'passed'}}}}, raw=True)"
+    store(lab.path, notebook(cell(text, "exercise:jam")))
+    assert judged()[0]["outcome"] == "passed"
 
 
 def test_a_removed_check_cell_is_missed(lab: Lab, judged: Callable[..., Any]) -> None:

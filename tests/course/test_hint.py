@@ -86,19 +86,34 @@ def test_a_check_in_a_lab_is_written_down(home: Path) -> None:
 
 
 CHECK = """
-import fleetlab
-from fleetlab.exercises import Exercise
-Exercise("07.jam", "There is jam", hints=["Look."]).check(lambda env: None)
+import contextlib, fleetlab
+from fleetlab.exercises import CheckFailed, Exercise
+jam = Exercise("07.jam", "There is jam", hints=["Look."])
+
+@jam.scenario(preemptions=0)
+def one(world, shop):
+    world.deploy(shop)
+
+@one.must("WRONG", "it is right")
+def never(history):
+    return True
+
+with contextlib.suppress(CheckFailed):
+    jam.check(lambda env: (lambda environ, start: []))
+jam.hint()
 """
 
 
-@pytest.mark.parametrize(("folder", "attempts"), [("labs", 1), ("solutions", 0), ("notebooks", 0), (".", 0)])
-def test_only_labs_leave_a_mark(course: Path, folder: str, attempts: int) -> None:
-    """The same check is written down in labs/ and nowhere else."""
-    if not hasattr(Exercise, "observers"):
-        pytest.skip("checks have no observers yet")
+MARK = Record(failed="S07-WRONG", attempts=1, hints=1)
+
+
+@pytest.mark.parametrize(
+    ("folder", "mark"), [("labs", MARK), ("solutions", Record()), ("notebooks", Record()), (".", Record())]
+)
+def test_only_labs_leave_a_mark(course: Path, folder: str, mark: Record) -> None:
+    """The same check and hint are written down in labs/ and nowhere else."""
     subprocess.run([sys.executable, "-c", CHECK], cwd=course / folder, capture_output=True, check=True, text=True)
-    assert ProgressFile().read().of("07.jam").attempts == attempts
+    assert ProgressFile().read().of("07.jam") == mark
 
 
 def test_outside_labs_nothing_is_imported(course: Path) -> None:

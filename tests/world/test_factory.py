@@ -131,8 +131,8 @@ def test_a_factory_that_loops():
             while True:
                 pass
     """)
-    with World() as world, pytest.raises(Runaway, match="shop-1 is stuck: the loop at line 3 takes no step"):
-        world.deploy(names["shop"])
+    with World() as world, pytest.raises(Runaway, match="shop-1 is stuck: the code at line 3 takes no step"):
+        world.deploy(names["shop"], instances=1)
 
 
 def test_memory_that_cannot_be_private():

@@ -44,6 +44,8 @@ class Ran:
             if not self.clear_next:
                 self.outputs.clear()
             return
+        if kind == "update_display_data":
+            self._update(content)
         if kind not in ("stream", "display_data", "execute_result", "error"):
             return
         if self.clear_next:
@@ -52,6 +54,13 @@ class Ran:
         self.outputs.append({"output_type": kind, **content})
         if kind == "error":
             self.error = f"{content.get('ename', '')}: {content.get('evalue', '')}".split("\n")[0].rstrip(": ")
+
+    def _update(self, content: dict[str, Any]) -> None:
+        """Replace what a display with a name shows: a progress line that becomes a verdict, say."""
+        name = content.get("transient", {}).get("display_id")
+        for output in self.outputs:
+            if name is not None and output.get("transient", {}).get("display_id") == name:
+                output["data"] = content.get("data", {})
 
 
 class Kernel:

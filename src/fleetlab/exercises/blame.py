@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from fleetlab.sim.trace import clock, is_learner_file, source_line
 
@@ -82,6 +81,8 @@ def scenario_stopped(history: History, error: BaseException) -> Wrong:
     found = slip(history) or bug(history)
     if found is not None:
         return found
+    if not isinstance(error, Exception):
+        return Wrong(RAISED, "RAISED", f"The answer raised {told(error)}{_at(error)}.")
     sentence = f"{_last(history)}, and the check cannot go on with that ({told(error)})."
     return Wrong(RAISED, "UNEXPECTED-ANSWER", sentence)
 
@@ -97,12 +98,18 @@ def _last(history: History) -> str:
     if not history.sent:
         return "No request was sent"
     sent = history.sent[-1]
-    body = f" {clean(sent.response.text, 120)}" if sent.response is not None else ""
+    body = f" {clean(sent.response.text, 80)}" if sent.response is not None else ""
     text = f"{sent.client}'s last request, {sent.method} {sent.path}, came to {sent.outcome}{body}"
     return " ".join(text.split())
 
 
-def start_failure(instance: Any) -> BaseException | None:
-    """Return the error with which an instance failed to start."""
-    failure: BaseException | None = getattr(instance, "failure", None) or instance.boot.error
-    return failure
+def silence(history: History) -> Wrong | None:
+    """Return the first request that was cut off although nothing had happened to its instance."""
+    world = history.world
+    if not all(instance.process.alive for instance in world.instances):
+        return None
+    for sent in history.sent:
+        if sent.status == 502 or sent.error == "RemoteProtocolError":
+            sentence = f"{sent.client}'s {sent.method} {sent.path} was cut off: its handler ended without an answer."
+            return Wrong(RAISED, "RAISED", sentence)
+    return None

@@ -132,7 +132,7 @@ class Exercise:
         budget: int = 4000,
         pause_seconds: float = 120.0,
         at: str = "",
-        events: int = EVENTS,
+        events: int = EVENTS // 2,
         horizon: float = HORIZON,
     ) -> Callable[[Callable[..., Any]], Scenario]:
         """Add a scenario: a function of a world and the answer, run under every schedule within these bounds.
@@ -180,7 +180,7 @@ class Exercise:
             observer(verdict)
         publish(verdict, progress.handle)
         if verdict.outcome != PASSED:
-            raise CheckFailed(verdict)
+            raise CheckFailed(verdict) from verdict.error
 
     def verdict(self, answer: Any) -> Verdict:
         """Return the verdict on an answer without raising or showing it."""

@@ -14,7 +14,7 @@ from .search import Finding, ticket
 from .shield import Shield
 from .stage import Stage
 from .verdict import FAILED, NOT_ATTEMPTED, PASSED, RAISED, Verdict
-from .wording import sentences
+from .wording import sentences, told
 
 if TYPE_CHECKING:
     from .exercise import Exercise, Scenario
@@ -48,6 +48,8 @@ class Judge:
                 finding = scenario.strategy.search(stage, self._tick)
             except Nondeterminism as error:
                 return self._unrepeatable(scenario, error)
+            except Exception as error:  # an answer that changes libraries can break the check itself
+                return self._broken(scenario, error)
             if finding.wrong is not None:
                 return self._failed(number, scenario, finding)
             found.append((scenario, finding))
@@ -62,6 +64,12 @@ class Judge:
         sentence = "The same schedule, run twice, did not come out the same."
         lines = [f"In «{scenario.name}»: {error}", likely(self.answer)]
         return Verdict(self.exercise.key, RAISED, f"{self.exercise.prefix}-NONDETERMINISM", sentence, lines)
+
+    def _broken(self, scenario: Scenario, error: Exception) -> Verdict:
+        sentence = f"The check itself broke while your code ran: {told(error)}. Does it change a library, or Python?"
+        verdict = Verdict(self.exercise.key, RAISED, f"{self.exercise.prefix}-BROKEN", sentence)
+        verdict.lines, verdict.error = [f"In «{scenario.name}»."], error
+        return verdict
 
     def _failed(self, number: int, scenario: Scenario, finding: Finding) -> Verdict:
         wrong = finding.wrong

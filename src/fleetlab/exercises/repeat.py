@@ -13,19 +13,20 @@ from fleetlab.sim.trace import source_line
 
 from .wording import listed
 
+_SET = "a set, which has no order of its own"
+_CACHE = "a cache, which may outlive the run"
 _CAUSES = {
     "id": "id(), an address that is another in each run",
-    "hash": "hash(), which is another in each run for most objects",
-    "set": "a set, whose order is no order",
-    "frozenset": "a set, whose order is no order",
-    "SET": "a set, whose order is no order",
+    "hash": "hash(), which for most objects is another in each run",
+    "set": _SET,
+    "frozenset": _SET,
     "open": "a file, which outlives the run",
-    "SystemRandom": "the system's own randomness",
     "subprocess": "another program",
     "socket": "a real connection",
-    "cache": "a cache, which may outlive the run",
-    "lru_cache": "a cache, which may outlive the run",
+    "cache": _CACHE,
+    "lru_cache": _CACHE,
 }
+_ATTRIBUTES = {"SystemRandom": "the system's own randomness", "cache": _CACHE, "lru_cache": _CACHE}
 _ALL = (
     "The same schedule must give the same steps: look for id(), the order of a set, a cache that outlives the run, "
     "or something real, such as a file."
@@ -37,9 +38,8 @@ def likely(answer: Any) -> str:
     """Return a sentence that names what in an answer's code is likely not to repeat itself, with its lines."""
     found: dict[str, str] = {}
     for code in _codes(answer):
-        for name, number in _names(code):
-            if name in _CAUSES:
-                found.setdefault(_CAUSES[name], f"{_CAUSES[name]} (line {source_line(code, number)})")
+        for cause, number in _causes(code):
+            found.setdefault(cause, f"{cause} (line {source_line(code, number)})")
     return f"The likely cause is {listed(list(found.values())[:3], 'or')}." if found else _ALL
 
 
@@ -79,12 +79,15 @@ def _used(function: FunctionType) -> list[Any]:
     return [f for f in named if isinstance(f, FunctionType) and f.__globals__ is globals_]
 
 
-def _names(code: CodeType) -> Iterator[tuple[str, int]]:
-    """Yield each global and attribute that code uses, with its line; SET stands for a set that is written out."""
+def _causes(code: CodeType) -> Iterator[tuple[str, int]]:
+    """Yield what code uses that may differ from run to run, with its line."""
     line = code.co_firstlineno
     for instruction in dis.get_instructions(code):
         line = (instruction.positions.lineno if instruction.positions else None) or line
+        name = str(instruction.argval)
         if instruction.opname in _SETS:
-            yield "SET", line
-        elif instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD")):
-            yield str(instruction.argval), line
+            yield _SET, line
+        elif instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME")) and name in _CAUSES:
+            yield _CAUSES[name], line
+        elif instruction.opname.startswith(("LOAD_ATTR", "LOAD_METHOD")) and name in _ATTRIBUTES:
+            yield _ATTRIBUTES[name], line

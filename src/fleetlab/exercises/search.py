@@ -109,6 +109,8 @@ class Enumerated:
 
     def _failed(self, stage: Stage, failure: Failure[Wrong]) -> Finding:
         trace, _, told = self.replay(stage, failure.deviations)
+        if failure.what.outcome != FAILED and not failure.deviations:
+            told = Story("", ())
         neighbour, less = self._neighbour(stage, failure)
         return Finding(
             failure.after,

@@ -6,6 +6,7 @@ notebook: `redis.Redis.get = mine` in a factory would be wrapped again in every 
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import logging
@@ -24,6 +25,8 @@ _SHARED = (
     *("sqlalchemy.engine.Connection", "sqlalchemy.orm.Session", "fleetlab", "fleetlab.World", "fleetlab.Instance"),
     *("fleetlab.Env", "fleetlab.world.http.Client", "fleetlab.world.http.Sent", "fleetlab.exercises.History"),
 )
+
+_NAMES = vars(builtins)
 
 
 class Shield:
@@ -50,13 +53,15 @@ class Shield:
     def restored(self) -> Iterator[None]:
         """Swallow what is printed, and put everything back at the end, however it comes."""
         folder, depth, collecting, path = _folder(), sys.getrecursionlimit(), gc.isenabled(), list(sys.path)
-        streams, hooks = (sys.stdout, sys.stderr), (sys.gettrace(), sys.getprofile())
+        names, streams = _NAMES.copy(), (sys.stdout, sys.stderr)
+        hooks = (sys.gettrace(), sys.getprofile())
         try:
             sys.stdout = sys.stderr = self._silence or sys.stdout
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
         finally:
+            _NAMES.update(names)  # first of all: what follows could do nothing without them
             sys.stdout, sys.stderr = streams
             for space in self._spaces:
                 space.restore()

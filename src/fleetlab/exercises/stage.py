@@ -80,9 +80,9 @@ class Stage:
             task = world.sim.spawn(self.scenario.f, world, self.answer, name="scenario")
             history.result = world.sim.run(until=task)
         except (DeployError, CannotCopy) as error:
-            return self._not_deployed(world, error)
+            return self._not_deployed(error)
         except (Deadlock, Runaway) as error:
-            return standstill.ended(error)
+            return standstill.ended(history, error)
         except Exception as error:
             return blame.scenario_stopped(history, error)
         except KeyboardInterrupt as error:
@@ -94,13 +94,13 @@ class Stage:
             history.deviated = any(kind for _, kind in getattr(schedule, "made", ()))
         return None
 
-    def _not_deployed(self, world: World, error: Exception) -> Wrong:
-        if any(isinstance(blame.start_failure(instance), NotImplementedError) for instance in world.instances):
+    def _not_deployed(self, error: Exception) -> Wrong:
+        if "raised NotImplementedError" in str(error):
             return blame.unfinished()
         return Wrong(RAISED, "NOT-DEPLOYED", clean(str(error), 2000))
 
     def _judge(self, history: History) -> Wrong | None:
-        slip = None if history.deviated else blame.slip(history)
+        slip = None if history.deviated else blame.slip(history) or blame.silence(history)
         wrong = slip or standstill.found(history) or self._broken(history)
         if wrong is None and not history.faults:
             return blame.bug(history)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fleetlab.sim import SimulationError, Task
+from fleetlab.sim import Runaway, SimulationError, Task
 from fleetlab.sim.trace import clock
 
 from .blame import Wrong
@@ -57,7 +57,7 @@ def _endless(history: History) -> Wrong | None:
         with world.calm():
             world.sim.run(until=world.sim.now + PATIENCE)
     except SimulationError as error:
-        return ended(error)
+        return ended(history, error)
     late = [instance for instance in before if instance.process.alive and instance.busy]
     if not late:
         return None
@@ -66,11 +66,14 @@ def _endless(history: History) -> Wrong | None:
     return Wrong(NEVER_FINISHED, "NEVER-FINISHED", clean(sentence, 1200))
 
 
-def ended(error: SimulationError) -> Wrong:
-    """Return what it comes to that the simulation ended a run: who waited or went on, one after the other."""
+def ended(history: History, error: SimulationError) -> Wrong:
+    """Return what it comes to that the simulation ended a run: who waits or goes on, one after the other."""
     first, *rest = str(error).split("\n  ")
-    text = f"{first.rstrip('.')}: {'; '.join(rest)}." if rest else first
-    return Wrong(NEVER_FINISHED, "NEVER-FINISHED", clean(text, 1200), stuck="stuck: " in first)
+    if isinstance(error, Runaway):
+        going = [task for task in _serving(history) if task.waiting is None and task.where()]
+        rest = [f"{task.lane} {task.describe()}" for task in going[:3]] or rest
+    text = f"{first.rstrip('.')}: {'; '.join(rest)}." if rest and "stuck: " not in first else first
+    return Wrong(NEVER_FINISHED, "NEVER-FINISHED", clean(text, 1200), stuck=isinstance(error, Runaway))
 
 
 def _posture(task: Task) -> str:

@@ -28,7 +28,7 @@ class Verdict:
     """The outcome of one check.
 
     `id` is the stable name of the harm; `sentence` says what was lost for whom; `lines` give counts, bounds, cause
-    and replay token, one fact each; `trace` is the failing run and `neighbour` a passing one close to it.
+    and replay token, one fact each; `trace` is the failing run and `neighbour` a passing one close to it; `error` is what broke the check itself.
     """
 
     exercise: str
@@ -41,6 +41,7 @@ class Verdict:
     bound: str = ""
     trace: Trace | None = None
     neighbour: Trace | None = None
+    error: Exception | None = None
 
     @property
     def headline(self) -> str:

@@ -13,7 +13,7 @@ import _time_machine
 import time_machine
 from greenlet import getcurrent
 
-from .kernel import Task
+from .kernel import current_task
 
 _real_sleep = time.sleep
 _real_time_ns = _time_machine.original_time_ns
@@ -21,9 +21,9 @@ _real_time_ns = _time_machine.original_time_ns
 
 def time_ns() -> int:
     """Return the Unix time in nanoseconds: the running task's, or the real one."""
-    task = getcurrent()
-    if type(task) is not Task:
-        return _real_time_ns()  # type: ignore[no-any-return]
+    task = current_task()
+    if task is None:
+        return int(_real_time_ns())
     sim, process = task.sim, task.process
     now = sim.now if process is None else process.clock(sim.now)
     return round((sim.epoch + now) * 1e6) * 1000
@@ -31,10 +31,10 @@ def time_ns() -> int:
 
 def sleep(seconds: float, /) -> None:
     """Sleep in the running task's virtual time, or really."""
-    task = getcurrent()
     try:
+        task = getcurrent()
         sim = task.sim
-    except AttributeError:
+    except (AttributeError, RuntimeError):  # no task; or, where Python is shutting down, no greenlets
         _real_sleep(seconds)
         return
     if not seconds >= 0:
@@ -46,8 +46,8 @@ def sleep(seconds: float, /) -> None:
 
 def _monotonic(real: Callable[[], float]) -> Callable[[], float]:
     def clock() -> float:
-        task = getcurrent()
-        if type(task) is not Task:
+        task = current_task()
+        if task is None:
             return real()
         sim, process = task.sim, task.process
         return sim.now if process is None else process.clock(sim.now) - process.offset
@@ -58,7 +58,7 @@ def _monotonic(real: Callable[[], float]) -> Callable[[], float]:
 
 def _nanoseconds(clock: Callable[[], float], real: Callable[[], int]) -> Callable[[], int]:
     def clock_ns() -> int:
-        return round(clock() * 1e9) if type(getcurrent()) is Task else real()
+        return round(clock() * 1e9) if current_task() is not None else real()
 
     clock_ns.__name__ = clock_ns.__qualname__ = real.__name__
     return clock_ns

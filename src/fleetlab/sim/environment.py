@@ -75,7 +75,7 @@ def isolate(shared: Any, make: Callable[[], Any]) -> None:
 
     def mine() -> Any:
         process = current_process()
-        return twin if process is None else process.state(twin, make)
+        return twin if process is None else process.state(("isolated", id(twin)), make)
 
     def get(self: Any, name: str) -> Any:
         return getattr(mine(), name)

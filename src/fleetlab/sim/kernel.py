@@ -159,8 +159,11 @@ class Simulation:
         watchdog.watch(self)
         try:
             self._drive(driver)
-        except watchdog.Stuck:  # it struck where the stuck code had just ended by itself
-            raise Runaway(f"Somebody is stuck: {self.stuck}") from None
+        except watchdog.Stuck:  # it struck where the stuck code had just ended
+            stuck = next((task.lane for task in self.tasks if task.dead), "Somebody")
+            self._mend()
+            self._interrupt = None
+            raise self._stuck(stuck) from None
         except Abandoned:
             raise
         except BaseException:
@@ -406,7 +409,7 @@ class Simulation:
         if task.doomed:
             task.error = Killed()
         elif isinstance(error, KeyboardInterrupt):
-            self._interrupt = self._stuck(task) if self.stuck else error
+            self._interrupt = self._stuck(task.lane) if self.stuck else error
         elif error is not None and not isinstance(error, Killed):
             self._unseen[task] = error
         self.tasks.pop(task, None)
@@ -459,14 +462,13 @@ class Simulation:
 
     def give_up(self, task: Task) -> None:
         """Leave the running task for ever because it takes no step; unless it is dead already, the run ends."""
-        runaway = self._stuck(task)
         if not task.doomed:
-            self._interrupt = runaway
+            self._interrupt = self._stuck(task.lane)
+        self.stuck = ""
         self._park(task)
 
-    def _stuck(self, task: Task) -> Runaway:
-        why, self.stuck = self.stuck, ""
-        return Runaway(f"{task.lane} is stuck: {why}")
+    def _stuck(self, who: str) -> Runaway:
+        return Runaway(f"{who} is stuck: {self.stuck}")
 
     def pause(self, process: Process, seconds: float) -> None:
         """Let no task of `process` run for `seconds` of virtual time; others go on."""

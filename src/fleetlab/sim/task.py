@@ -139,5 +139,8 @@ class WaitQueue:
 
 def current_task() -> Task | None:
     """Return the task that is running, or None outside every simulation."""
-    here = getcurrent()
+    try:
+        here = getcurrent()
+    except RuntimeError:  # Python is shutting down, where finalisers still ask
+        return None
     return here if type(here) is Task else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import concurrent.futures
 import concurrent.futures.thread
 import threading
 from collections.abc import Callable
@@ -60,14 +61,25 @@ def _numbering(real: Callable[[], int], first: int) -> Callable[..., int]:
 
     def number(*_: object) -> int:
         task = current_task()
-        if task is None:
-            return real()
-        numbers = task.sim.numbers
-        key = (task.process, real)
-        numbers[key] = numbers.get(key, first - 1) + 1
-        return numbers[key]
+        return real() if task is None else _next(task, (task.process, real), first)
 
     return number
+
+
+def _next(task: Task, key: Any, first: int = 1) -> int:
+    """Return the next number of a series that the task's simulation keeps under `key`."""
+    numbers = task.sim.numbers
+    numbers[key] = numbers.get(key, first - 1) + 1
+    return numbers[key]
+
+
+def _hash(self: Any) -> int:
+    """Return a hash that is the same in every run: the standard library waits for threads and futures in set order."""
+    number = self.__dict__.get("_number")
+    if number is None:
+        task = current_task()
+        number = self._number = object.__hash__(self) if task is None else _next(task, "hash")
+    return int(number)
 
 
 def _is_alive(self: threading.Thread) -> bool:
@@ -176,5 +188,7 @@ def install(replace: Callable[[object, str, object], None]) -> None:
     threading.Thread.join = _join  # type: ignore[method-assign]
     threading.Thread.is_alive = _is_alive  # type: ignore[method-assign]
     threading._counter = _numbering(threading._counter, 1)  # type: ignore[attr-defined]
+    for kind in (threading.Thread, concurrent.futures.Future):
+        kind.__hash__ = _hash  # type: ignore[method-assign]
     pool = concurrent.futures.thread.ThreadPoolExecutor
     pool._counter = _numbering(pool._counter, 0)  # type: ignore[attr-defined]

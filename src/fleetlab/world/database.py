@@ -196,7 +196,8 @@ class Plug:
 
     def _fingerprint(self) -> tuple[Any, ...]:
         """Return what a learner's code may have changed about the engine: listeners, options, its echo."""
-        engine, pool = self.engine, self.engine.pool.dispatch
+        engine = self.engine
+        pool: Any = engine.pool.dispatch
         heard = [len(getattr(pool, name)) for name in sorted(pool._event_names)]
         return (engine.echo, dict(engine.get_execution_options()), engine._has_events, *heard)
 

@@ -166,7 +166,7 @@ class World:
         self._clients += 1
         name = name or (cookies or {}).get("user") or f"client-{self._clients}"
         self.sim.trace.lane(name, "client")
-        url = base_url or f"http://{next(iter(self.deployments))}"
+        url = base_url if base_url is not None else f"http://{next(iter(self.deployments))}"
         options = {"base_url": url, "headers": merged(headers), "timeout": timeout, **options}
         client = Client(self.call, Transport(self, name, self._clients - 1), **options)
         client.cookies.update(dict(cookies or {}))

@@ -22,9 +22,7 @@ Claims = dict[str, Any]
 def read(env: Any, token: str, use: str) -> Claims:
     """Return the claims of a valid token; raises jwt.PyJWTError."""
     options = {"require": ["exp", "sub"]}
-    return jwt.decode(
-        token, env.vars["JWT_KEY"], algorithms=["HS256"], audience=use, leeway=LEEWAY, options=options
-    )
+    return jwt.decode(token, env.vars["JWT_KEY"], algorithms=["HS256"], audience=use, leeway=LEEWAY, options=options)
 
 
 def make(env: Any, use: str, **claims: Any) -> str:
@@ -527,3 +525,5 @@ RIGHT = {
     "session_list": session_list,
     "denied_sessions": denied_sessions,
 }
+
+REPLAYED = "one_by_one"

@@ -552,3 +552,5 @@ WRONG = {
 }
 
 RIGHT = {"ring_in_redis": ring_in_redis, "ring_cached": ring_cached, "a_key_each": a_key_each}
+
+REPLAYED = "signs_too_early"

@@ -422,3 +422,5 @@ RIGHT = {
     "signed_name": signed_name,
     "circuit_breaker": circuit_breaker,
 }
+
+REPLAYED = "connection_only"

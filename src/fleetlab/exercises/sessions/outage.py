@@ -48,6 +48,8 @@ def half_a_minute(world: World, app: Any) -> Any:
     for name, client in users.items():
         _ask(client, "POST", "/login", json={"user": name})
         _ask(client)
+    if not all(request.ok for request in world.sent):
+        return None
     world.run(MINUTE)
     world.redis.outage(OUTAGE)
     began, before = world.now, _commands(world)
@@ -105,7 +107,7 @@ def _after(history: History) -> list[Sent]:
 
 @half_a_minute.must("CONTRACT", "before the outage a login is answered with 200, and each page after it too")
 def as_agreed(history: History) -> str | None:
-    refused = [request for request in history.sent if request.time < history.result[0] and not request.ok]
+    refused = [request for request in history.sent if request.time < MINUTE and not request.ok]
     return f"{asked(history, refused[0])}, before anything had gone wrong." if refused else None
 
 
@@ -119,12 +121,6 @@ def all_in(history: History) -> str | None:
 def _says_no(request: Sent) -> bool:
     """Tell whether an answer sends a user to the login: a refusal, or a redirection."""
     return 300 <= request.status < 500
-
-
-@no_reply.must("LOGGED-OUT", "a lost reply logs nobody out")
-def still_in(history: History) -> str | None:
-    refused = [request for request in history.sent if _says_no(request)]
-    return f"{asked(history, refused[0])}: one reply of Redis was lost, and she must log in again." if refused else None
 
 
 @half_a_minute.must("WRONG-USER", "everybody is who he or she was, or is told to come back")
@@ -176,6 +172,12 @@ def no_error_either(history: History) -> str | None:
 def _error(history: History, requests: Sequence[Sent]) -> str | None:
     broken = [request for request in requests if request.status >= 500 and request.status != 503]
     return f"{asked(history, broken[0])}, because of Redis." if broken else None
+
+
+@no_reply.must("LOGGED-OUT", "a lost reply logs nobody out")
+def still_in(history: History) -> str | None:
+    refused = [request for request in history.sent if _says_no(request)]
+    return f"{asked(history, refused[0])}: one reply of Redis was lost, and she must log in again." if refused else None
 
 
 @half_a_minute.must("NO-RETRY-AFTER", "503 says when to come back")

@@ -1,0 +1,191 @@
+"""Every answer in tests/answers/ gets the verdict that it deserves.
+
+A module there is named after its exercise, its folder after the lesson, and holds `STUB = (factory, id)`,
+`WRONG = {name: (factory, id)}`, `RIGHT = {name: factory}`, and `REPLAYED`, the name of a wrong answer whose replay
+token is tried in fresh processes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fleetlab.course.authoring import Target, notebook
+from fleetlab.exercises import CheckFailed, Exercise
+from fleetlab.exercises.search import read_ticket
+from fleetlab.exercises.stage import Stage
+from fleetlab.exercises.verdict import FAILED, PASSED, Verdict
+from fleetlab.sim.choices import Choices
+
+TESTS = Path(__file__).resolve().parents[1]
+ROOT = TESTS.parent
+NAMES = sorted(f"{path.parent.name}.{path.stem}" for path in (TESTS / "answers").glob("*/[a-z]*.py"))
+sys.path.insert(0, str(TESTS))
+
+
+def answers(name: str) -> ModuleType:
+    """Return the module of answers to an exercise, `sessions.shared_cart`."""
+    return importlib.import_module(f"answers.{name}")
+
+
+def exercise(name: str) -> Exercise:
+    """Return the exercise itself."""
+    lesson, attribute = name.split(".")
+    found: Exercise = getattr(importlib.import_module(f"fleetlab.exercises.{lesson}"), attribute)
+    return found
+
+
+@cache
+def verdict(name: str, answer: Any) -> Verdict:
+    """Return the verdict on an answer, judged once a process."""
+    return exercise(name).verdict(answer)
+
+
+def cases(kind: str) -> list[Any]:
+    """Return each wrong or each right answer with the exercise that it answers."""
+    return [
+        pytest.param(name, answer, id=f"{name}.{answer}") for name in NAMES for answer in getattr(answers(name), kind)
+    ]
+
+
+def deviations(name: str, answer: Any) -> int:
+    """Return how many preemptions and faults the failure of an answer needs."""
+    number, made = read_ticket(exercise(name).key, verdict(name, answer).token)
+    scenario = exercise(name).scenarios[number]
+    schedule = Choices(made, scenario.faults)
+    Stage(scenario, answer).play(schedule)
+    return sum(1 for _, kind in schedule.made if kind)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stub_fails_with_its_id(name: str) -> None:
+    """What stands in the lab fails, and for the reason that the prompt leads one to expect."""
+    factory, expected = answers(name).STUB
+    assert verdict(name, factory).id == expected
+    assert verdict(name, factory).outcome == FAILED
+
+
+@pytest.mark.parametrize(("name", "answer"), cases("WRONG"))
+def test_wrong_answer_is_rejected_for_the_harm_it_does(name: str, answer: str) -> None:
+    """A mistake that people make is rejected with the id of its own harm, by at most three preemptions and faults."""
+    factory, expected = answers(name).WRONG[answer]
+    found = verdict(name, factory)
+    assert found.id == expected, str(found)
+    assert found.sentence.endswith((".", "!", ")", '"')) or found.outcome != FAILED
+    assert deviations(name, factory) <= 3
+
+
+@pytest.mark.parametrize(("name", "answer"), cases("RIGHT"))
+def test_right_answer_passes(name: str, answer: str) -> None:
+    """A right answer passes, whichever way it was written, and all schedules within the bound were tried."""
+    found = verdict(name, answers(name).RIGHT[answer])
+    assert found.outcome == PASSED, str(found)
+    assert found.schedules <= 400
+    assert "left out" not in str(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exercise_tells_harms_apart(name: str) -> None:
+    """An exercise has at least five wrong answers with three ids, and three right ones."""
+    module = answers(name)
+    assert len(module.WRONG) >= 5
+    assert len({expected for _, expected in module.WRONG.values()}) >= 3
+    assert len(module.RIGHT) >= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_invariant_can_fail(name: str) -> None:
+    """Each id that an exercise declares is the verdict on at least one answer."""
+    module, judge = answers(name), exercise(name)
+    declared = {f"{judge.prefix}-{invariant.id}" for scenario in judge.scenarios for invariant in scenario.invariants}
+    hit = {expected for _, expected in [module.STUB, *module.WRONG.values()]}
+    assert declared - hit == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hints_lead_up_to_an_answer(name: str) -> None:
+    """There are two or three hints, each said once, and none is a line of code to copy."""
+    hints = exercise(name).hints
+    assert 2 <= len(set(hints)) == len(hints) <= 3
+    assert not any("```" in hint or "env.redis." in hint for hint in hints)
+
+
+AGAIN = """
+import importlib, json, sys
+from fleetlab.exercises.search import read_ticket
+from fleetlab.exercises.stage import Stage
+name, answer, token = sys.argv[1:]
+module = importlib.import_module(f"answers.{name}")
+lesson, attribute = name.split(".")
+judge = getattr(importlib.import_module(f"fleetlab.exercises.{lesson}"), attribute)
+number, made = read_ticket(judge.key, token)
+scenario, factory = judge.scenarios[number], module.WRONG[answer][0]
+_, wrong, _ = scenario.strategy.replay(Stage(scenario, factory), made)
+print(json.dumps({"id": f"{judge.prefix}-{wrong.id}", "trace": str(judge.replay(token, factory))}))
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_token_shows_the_same_failure_in_another_process(name: str) -> None:
+    """A replay token gives the same id and the same trace in a fresh process, whatever its hash seed."""
+    answer = answers(name).REPLAYED
+    found = verdict(name, answers(name).WRONG[answer][0])
+    assert len(found.token) <= 20
+    runs = []
+    for seed in ("1", "4321"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+        command = [sys.executable, "-c", AGAIN, name, answer, found.token]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+        runs.append(json.loads(run.stdout))
+    assert runs[0] == runs[1]
+    assert runs[0]["id"] == found.id
+
+
+def cell(name: str, form: str) -> Any:
+    """Return the answer that stands in a lab or a solution: what the cells tagged with its name define."""
+    lesson, short = exercise(name).key.split(".")
+    (source,) = (ROOT / "lessons" / "solutions").glob(f"{lesson}_[a-z]*.md")
+    made = notebook(source.read_text("utf-8"), Target(source.name, form, "labs/nowhere.ipynb", False))
+    code = [one for one in made.cells if one.cell_type == "code" and not is_check(one)]
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    before = set()
+    for number, one in enumerate(code):
+        mine = f"solution:{short}" in one.metadata.get("tags", [])
+        if mine or not any(tag.startswith("solution:") for tag in one.metadata.get("tags", [])):
+            before = set(namespace) if mine and not before else before
+            exec(compile(one.source, f"<lab {lesson}, cell {number}>", "exec"), namespace)
+    checks = [one.source for one in made.cells if f"exercise:{short}" in one.metadata.get("tags", [])]
+    (answer,) = [name for name in set(namespace) - before if f"check({name})" in checks[0]]
+    return namespace[answer]
+
+
+def is_check(one: Any) -> bool:
+    """Tell whether a cell checks an answer."""
+    return any(tag.startswith("exercise:") for tag in one.metadata.get("tags", []))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lab_holds_the_stub(name: str) -> None:
+    """The code that a learner finds in the lab fails as the stub does, and its check raises with that text."""
+    stub = cell(name, "lab")
+    expected = verdict(name, answers(name).STUB[0])
+    with pytest.raises(CheckFailed) as raised:
+        exercise(name).check(stub)
+    assert raised.value.id == expected.id
+    assert raised.value.verdict.sentence == expected.sentence
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_solution_passes(name: str) -> None:
+    """The course's own answer passes."""
+    found = exercise(name).verdict(cell(name, "solution"))
+    assert found.outcome == PASSED, str(found)
