@@ -11,11 +11,11 @@ from pathlib import Path
 
 import simpy
 from flask import Flask
-from measure import BEST, bare, best
 
 import fleetlab
 from fleetlab import World
 from fleetlab.sim import Simulation
+from measure import BEST, bare, best
 
 ROOT = Path(__file__).parents[1]
 Case = Callable[[], tuple[float, str]]
@@ -40,7 +40,7 @@ def simpy_sleepers(tasks: int = 100, sleeps: int = 10_000) -> None:
     """Let SimPy's generators do the same."""
     env = simpy.Environment()
 
-    def sleeper():  # noqa: ANN202
+    def sleeper():
         for _ in range(sleeps):
             yield env.timeout(1)
 
@@ -58,7 +58,7 @@ def kernel(trace: bool) -> tuple[float, str]:
 def a_day_of_minutes() -> tuple[float, str]:
     """24 virtual hours of 50 instances that wake every minute."""
 
-    def app(env):  # noqa: ANN001, ANN202
+    def app(env):
         @env.every(60)
         def wake() -> None:
             pass
@@ -76,7 +76,9 @@ def a_day_of_minutes() -> tuple[float, str]:
 
 # -- the stores
 
-REDIS_BARE = BEST + """
+REDIS_BARE = (
+    BEST
+    + """
 import fakeredis
 r = fakeredis.FakeRedis(decode_responses=True)
 def run():
@@ -84,8 +86,11 @@ def run():
         r.set("key", n); r.get("key")
 run(); print(best(run))
 """
+)
 
-SQL_BARE = BEST + """
+SQL_BARE = (
+    BEST
+    + """
 import sqlalchemy as sa, tempfile, os
 path = os.path.join(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None), "x.db")
 engine = sa.create_engine(f"sqlite:///{path}")
@@ -99,6 +104,7 @@ def run():
             c.execute(query, {"id": 1}).scalar()
 run(); print(best(run))
 """
+)
 
 
 def redis_command() -> tuple[float, str]:
@@ -139,7 +145,9 @@ def sql_statement() -> tuple[float, str]:
     return best(lambda: world.call(run)) / bare(SQL_BARE), "x bare engine"
 
 
-HTTP_BARE = BEST + """
+HTTP_BARE = (
+    BEST
+    + """
 import httpx
 from flask import Flask
 app = Flask("shop")
@@ -150,12 +158,13 @@ def run():
     for _ in range(500): client.get("/")
 run(); print(best(run))
 """
+)
 
 
 def http_request() -> tuple[float, str]:
     """A request through client, balancer and Flask against httpx's own WSGI transport."""
 
-    def shop(env):  # noqa: ANN001, ANN202
+    def shop(env):
         app = Flask("shop")
 
         @app.get("/")
@@ -183,7 +192,7 @@ def diagram() -> tuple[float, str]:
     """A space-time diagram of 200 arrows."""
     world = World(1)
 
-    def shop(env):  # noqa: ANN001, ANN202
+    def shop(env):
         app = Flask("shop")
 
         @app.get("/")
@@ -199,28 +208,24 @@ def diagram() -> tuple[float, str]:
     return best(world.trace._repr_html_) * 1000, "ms"
 
 
-LESSON = """
-import nbformat, resource, sys
-sys.argv = ["bench"]
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-book = nbformat.read("notebooks/09_sessions.ipynb", as_version=4)
-for cell in book.cells:
-    if cell.cell_type == "code":
-        assert shell.run_cell(cell.source, silent=True).success, cell.source
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
+MOST = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
 
 
 def lesson_memory() -> tuple[float, str]:
-    """Memory of a process that ran lesson 09."""
-    result = subprocess.run([sys.executable, "-c", LESSON], capture_output=True, text=True, check=True, cwd=ROOT)
-    return float(result.stdout.split()[-1]), "MB"
+    """The most memory that a notebook kernel takes for lesson 09."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    book = nbformat.read(ROOT / "notebooks" / "09_sessions.ipynb", as_version=4)
+    book.cells.append(nbformat.v4.new_code_cell(MOST))
+    NotebookClient(book, timeout=120, coalesce_streams=True).execute(cwd=str(ROOT / "notebooks"))
+    return float(book.cells[-1].outputs[0].text), "MB"
 
 
 def lazy_imports() -> tuple[float, str]:
     """How many of the heavy packages `import fleetlab` loads."""
-    code = "import sys, fleetlab; print(sum(m in sys.modules for m in ('matplotlib','sqlalchemy','flask','networkx','IPython')))"
+    heavy = ("matplotlib", "sqlalchemy", "flask", "networkx", "IPython")
+    code = f"import sys, fleetlab; print(sum(m in sys.modules for m in {heavy}))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     return float(result.stdout), "modules"
 

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measure import BEST, bare, best
-
 from fleetlab.exercises import Exercise
 from fleetlab.exercises.stage import Stage
 from fleetlab.sim.choices import Choices
+from measure import BEST, bare, best
 
 Case = Callable[[], tuple[float, str]]
 
@@ -33,7 +32,9 @@ def redis_worker(r: Any) -> None:
     r.set("n", n + 1)
 
 
-REDIS_SIX = BEST + """
+REDIS_SIX = (
+    BEST
+    + """
 import fakeredis
 r = fakeredis.FakeRedis(decode_responses=True)
 def run():
@@ -42,6 +43,7 @@ def run():
             n = int(r.get("n") or 0); r.set("n", n + 1)
 run(); print(best(run) / 300)
 """
+)
 
 
 def schedules(exercise: Exercise, answer: Any, number: int = 0, runs: int = 300) -> float:
@@ -86,7 +88,9 @@ def sql_worker(engine: Any) -> None:
         c.execute(sa.text("UPDATE t SET n = :n WHERE id = 1"), {"n": n + 1})
 
 
-SQL_TWO = BEST + """
+SQL_TWO = (
+    BEST
+    + """
 import sqlalchemy as sa, tempfile, os
 path = os.path.join(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None), "x.db")
 engine = sa.create_engine(f"sqlite:///{path}")
@@ -104,6 +108,7 @@ def run():
         work(); work()
 run(); print(best(run) / 200)
 """
+)
 
 
 def sql_schedule() -> tuple[float, str]:
@@ -111,7 +116,9 @@ def sql_schedule() -> tuple[float, str]:
     return schedules(table, sql_worker, runs=200) / bare(SQL_TWO), "x its statements and commits"
 
 
-CART = BEST + """
+CART = (
+    BEST
+    + """
 import fakeredis
 from flask import Flask, request
 from werkzeug.test import EnvironBuilder
@@ -137,6 +144,7 @@ def run():
         call(a, "POST", "/cart/tea"); call(b, "POST", "/cart/milk"); call(a, "GET", "/cart")
 run(); print(best(run) / 50)
 """
+)
 
 
 def cart_schedule() -> tuple[float, str]:
@@ -207,4 +215,3 @@ CASES: list[tuple[str, str, Case]] = [
     ("a schedule of shared_cart", "<=2.0", cart_schedule),
     ("schedules/s against frontrun", ">=5", against_frontrun),
 ]
-

@@ -7,10 +7,11 @@ import json
 import platform
 from pathlib import Path
 
-import cases
-import explore_cases
 from rich.console import Console
 from rich.table import Table
+
+import cases
+import explore_cases
 
 
 def main() -> None:

@@ -85,6 +85,17 @@ def test_a_learners_own_cells_go_along(lab: Lab) -> None:
     assert len({one["id"] for one in lab.read()["cells"]}) == len(before)
 
 
+def test_without_stubs_everything_goes_along(lab: Lab, answer: Callable[..., None]) -> None:
+    """Where the authors' text is not at hand, no cell is left out, and none is doubled."""
+    answer(**ANSWERS)
+    before = texts(lab)
+    (lab.course / "lessons" / "solutions" / "07_pantry.md").unlink()
+    run("export", "mine.json")
+    answer()
+    run("import", "mine.json")
+    assert texts(lab) == before
+
+
 def test_an_export_never_replaces_a_file(course: Path) -> None:
     """A file that exists is left alone."""
     (course / "mine.json").write_text("precious")

@@ -73,9 +73,7 @@ BROKEN = {
     "no-error-output": lambda book: with_cell(book, 6, code(6, "1/0", "Traceback (most recent call last)\n33")),
     "numbers-are-printed": lambda book: with_cell(book, 5, text(5, "It is 67. **Predict:** and now?")),
     "links-are-alive": lambda book: ending(book, "../labs/09", "../labs/10"),
-    "lead-ins": lambda book: replace(
-        book, cells=(*book.cells, text(8, "word " * 250), text(9, "word " * 250))
-    ),
+    "lead-ins": lambda book: replace(book, cells=(*book.cells, text(8, "word " * 250), text(9, "word " * 250))),
     "no-outputs": lambda book: replace(book, kind="lab"),
 }
 

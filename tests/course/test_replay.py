@@ -59,6 +59,7 @@ def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments))
 
 
+@pytest.mark.slow
 def test_a_failing_schedule_is_shown_and_drawn(counted: Lab, home: Path) -> None:
     """The token of a real check gives the table of steps and the drawing of the schedule that failed."""
     verdict = run("check", "07").stdout.splitlines()

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from fleetlab.course.cli import app
 from fleetlab.course.commands.start import place
 from fleetlab.course.commands.status import course_map
+from fleetlab.course.labs import authored_exercises
 from fleetlab.course.mistake import Mistake
 from fleetlab.course.outline import next_up, outline
 from fleetlab.course.progress import Progress, ProgressFile
@@ -100,6 +101,12 @@ def test_a_broken_curriculum_is_a_sentence(course: Path) -> None:
     (course / "curriculum.yaml").write_text("lessons: [1, 2]")
     with pytest.raises(Mistake, match=r"^curriculum.yaml is not a list of lessons.$"):
         outline(course, Progress(), course / "curriculum.yaml")
+
+
+def test_exercises_are_known_from_their_source(course: Path) -> None:
+    """The tags of a lab's source name its exercises, in each way that MyST writes tags; prose does not."""
+    text = ':tags: [exercise:a, x]\n:tags: ["exercise:b"]\ntags:\n  - exercise:c\nAn exercise:d of prose.'
+    assert authored_exercises(text) == ["a", "b", "c"]
 
 
 def test_start_opens_where_the_learner_left_off(course: Path) -> None:

@@ -153,7 +153,10 @@ def test_token_shows_the_same_failure_in_another_process(name: str) -> None:
 def cell(name: str, form: str) -> Any:
     """Return the answer that stands in a lab or a solution: what the cells tagged with its name define."""
     lesson, short = exercise(name).key.split(".")
-    (source,) = (ROOT / "lessons" / "solutions").glob(f"{lesson}_[a-z]*.md")
+    sources = list((ROOT / "lessons" / "solutions").glob(f"{lesson}_[a-z]*.md"))
+    if not sources:
+        pytest.skip(f"lesson {lesson} has no lab yet")
+    (source,) = sources
     made = notebook(source.read_text("utf-8"), Target(source.name, form, "labs/nowhere.ipynb", False))
     code = [one for one in made.cells if one.cell_type == "code" and not is_check(one)]
     namespace: dict[str, Any] = {"__name__": "__main__"}

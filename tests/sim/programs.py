@@ -19,7 +19,9 @@ def random_program(seed: int, tasks: int = 3, keys: str = "ab") -> Program:
     return [[(random.choice("rwi"), random.choice(keys)) for _ in range(random.choice((2, 3)))] for _ in range(tasks)]
 
 
-def run(program: Program, schedule: Choices, *, processes: bool = False, seen: Callable[[State], None] = lambda s: None):
+def run(
+    program: Program, schedule: Choices, *, processes: bool = False, seen: Callable[[State], None] = lambda s: None
+) -> None:
     """Run a program under a schedule; report its final state: the store, and what each task has read."""
     sim = Simulation(schedule=schedule, trace=False)
     store = dict.fromkeys("abc", 0)

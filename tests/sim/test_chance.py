@@ -29,7 +29,7 @@ DRAWS = [
 ]
 
 
-def drawn(seed: int, draw, others: int = 0) -> object:  # noqa: ANN001
+def drawn(seed: int, draw, others: int = 0) -> object:
     """Return what a task draws beside `others` that draw as well."""
     sim = Simulation(seed)
     task = sim.spawn(draw)
@@ -40,19 +40,19 @@ def drawn(seed: int, draw, others: int = 0) -> object:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_inside_a_task_chance_is_a_function_of_the_seed(draw) -> None:  # noqa: ANN001
+def test_inside_a_task_chance_is_a_function_of_the_seed(draw) -> None:
     """The same seed draws the same, another seed something else."""
     assert drawn(1, draw) == drawn(1, draw) != drawn(2, draw)
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_what_others_draw_changes_nothing(draw) -> None:  # noqa: ANN001
+def test_what_others_draw_changes_nothing(draw) -> None:
     """Each task has a stream of its own."""
     assert drawn(1, draw) == drawn(1, draw, others=3)
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_outside_chance_is_real(draw) -> None:  # noqa: ANN001
+def test_outside_chance_is_real(draw) -> None:
     """Two draws outside differ, also when a run of the same seed came before each."""
     drawn(1, draw)
     first = draw()

@@ -7,14 +7,15 @@ import threading
 import time
 import uuid
 from datetime import date, datetime
-from time import gmtime, monotonic, perf_counter, strftime, time as time_time, time_ns
+from time import gmtime, monotonic, perf_counter, strftime, time_ns
+from time import time as time_time
 
 import pytest
 
 from fleetlab.sim import EPOCH, Process, Simulation
 
 
-def at(seconds: float, f, process: Process | None = None, sim: Simulation | None = None):  # noqa: ANN001, ANN201
+def at(seconds: float, f, process: Process | None = None, sim: Simulation | None = None):
     """Return what `f` returns in a task after `seconds`."""
     sim = sim or (process.sim if process else Simulation())
     return sim.run(until=sim.spawn(lambda: (time.sleep(seconds), f())[1], process=process))
@@ -53,7 +54,7 @@ def test_virtual_time_begins_on_a_monday_morning() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_every_clock_is_virtual_inside(clock, value: object) -> None:  # noqa: ANN001
+def test_every_clock_is_virtual_inside(clock, value: object) -> None:
     """Every clock of Python shows virtual time in a task, also where it was bound long before."""
     assert at(90.5, clock) == value
 

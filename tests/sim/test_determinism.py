@@ -8,15 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import everything
 import pytest
-import scenario
 
-SCENARIO = Path(scenario.__file__)
+SCENARIO = Path(everything.__file__)
 SOURCES = SCENARIO.parents[2] / "src"
 
 
 def others() -> list[str]:
-    """Return the other Pythons at hand: those on the path, and those that FLEETLAB_PYTHONS lists (as PATH lists folders)."""
+    """Return the other Pythons at hand: those on the path, and those that FLEETLAB_PYTHONS lists as PATH does."""
     named = os.environ.get("FLEETLAB_PYTHONS", "").split(os.pathsep)
     found = [shutil.which(f"python3.{minor}") for minor in range(11, 16) if minor != sys.version_info.minor]
     return [python for python in (*named, *found) if python and usable(python)]
@@ -29,9 +29,11 @@ def usable(python: str) -> bool:
 
 
 def printed(hash_seed: int, python: str = sys.executable) -> str:
-    """Return what the scenario prints in a process of its own: 20 runs of one seed, which must agree, and one of another."""
+    """Return what the scenario prints in a process of its own: 20 runs of a seed, which must agree, and another."""
     variables = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(SOURCES)}
-    result = subprocess.run([python, str(SCENARIO)], capture_output=True, text=True, env=variables, timeout=120, check=False)
+    result = subprocess.run(
+        [python, str(SCENARIO)], capture_output=True, text=True, env=variables, timeout=120, check=False
+    )
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
 
@@ -39,7 +41,7 @@ def printed(hash_seed: int, python: str = sys.executable) -> str:
 @pytest.fixture(scope="module")
 def expected() -> str:
     """Return the text of the scenario in this process."""
-    return f"{scenario.text(5)}\n{scenario.text(6)}\n"
+    return f"{everything.text(5)}\n{everything.text(6)}\n"
 
 
 @pytest.mark.parametrize("hash_seed", [0, 1, 42, 4711])
@@ -58,10 +60,12 @@ def test_one_text_on_every_python(expected: str) -> None:
 
 def test_another_seed_gives_another_text() -> None:
     """The seed matters."""
-    assert scenario.text(5) != scenario.text(6)
+    assert everything.text(5) != everything.text(6)
 
 
 def test_the_scenario_exercises_what_it_should(expected: str) -> None:
     """It contains deaths, contention, threads, randomness and time."""
-    assert all(word in expected for word in ("GET cart:ada", "SET cart:", "ThreadPoolExecutor-0_0", "Thread-3 1 ", "sleep"))
+    assert all(
+        word in expected for word in ("GET cart:ada", "SET cart:", "ThreadPoolExecutor-0_0", "Thread-3 1 ", "sleep")
+    )
     assert len(expected.splitlines()) > 100

@@ -164,7 +164,11 @@ def test_signal_handlers_are_the_processes_own(sim: Simulation, shop: Process) -
     before = signal.getsignal(signal.SIGTERM)
 
     def install() -> list[object]:
-        return [signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGTERM, print), signal.getsignal(signal.SIGTERM)]
+        return [
+            signal.getsignal(signal.SIGTERM),
+            signal.signal(signal.SIGTERM, print),
+            signal.getsignal(signal.SIGTERM),
+        ]
 
     assert call(shop, install) == [signal.SIG_DFL, signal.SIG_DFL, print]
     assert call(Process(sim, "shop-2"), lambda: signal.getsignal(signal.SIGTERM)) == signal.SIG_DFL
@@ -219,6 +223,12 @@ def test_pid_and_host_name_are_the_processes_own(shop: Process) -> None:
     assert (os.getpid() > 1, socket.gethostname() == "shop-1") == (True, False)
 
 
+def on_a_socket(method: str) -> None:
+    """Call a method of a socket with an address."""
+    with socket.socket() as plain:
+        getattr(plain, method)(("127.0.0.1", 80))
+
+
 def redis_ping() -> None:
     """Ping a Redis on this machine."""
     import redis
@@ -244,8 +254,9 @@ def http_client_get() -> None:
     ("use", "address"),
     [
         (lambda: socket.create_connection(("localhost", 6379)), "localhost:6379"),
-        (lambda: socket.socket().connect(("127.0.0.1", 80)), r"\('127.0.0.1', 80\)"),
-        (lambda: socket.socket().bind(("127.0.0.1", 80)), r"\('127.0.0.1', 80\)"),
+        (lambda: on_a_socket("connect"), r"\('127.0.0.1', 80\)"),
+        (lambda: on_a_socket("connect_ex"), r"\('127.0.0.1', 80\)"),
+        (lambda: on_a_socket("bind"), r"\('127.0.0.1', 80\)"),
         (lambda: socket.gethostbyname("example.org"), "example.org"),
         (redis_ping, "localhost:6379"),
         (httpx_get, "localhost:8000"),
@@ -255,7 +266,9 @@ def http_client_get() -> None:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_real_socket_is_refused_in_a_sentence(shop: Process, use: Any, address: str) -> None:
     """Whatever opens a connection inside the simulation is told what to use instead."""
-    sentence = rf"^shop-1 tried to open a real network connection to {address}: inside the simulation there is no network\."
+    sentence = (
+        rf"^shop-1 tried to open a real network connection to {address}: inside the simulation there is no network\."
+    )
     with pytest.raises(RuntimeError, match=sentence):
         call(shop, use)
 
@@ -268,7 +281,9 @@ def test_sockets_outside_are_real() -> None:
 
 def test_nobody_answers_a_question(shop: Process) -> None:
     """input() in a process ends as on a server, without blocking the notebook."""
-    with pytest.raises(EOFError, match=r"^shop-1 asked a question on its standard input \(How many\?\); nobody is there"):
+    with pytest.raises(
+        EOFError, match=r"^shop-1 asked a question on its standard input \(How many\?\); nobody is there"
+    ):
         call(shop, lambda: input("How many?"))
 
 

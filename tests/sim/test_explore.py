@@ -118,9 +118,14 @@ def test_what_is_no_token_is_refused_in_a_sentence(text: str) -> None:
 
 def test_the_same_runs_are_counted_under_every_hash_seed() -> None:
     """Counts printed in a notebook are the same in every process."""
-    code = "import sys; sys.path.insert(0, 'tests/sim'); import test_explore as t; print(t.reachable(t.random_program(3), True, 2)[1])"
+    code = (
+        "import sys; sys.path.insert(0, 'tests/sim'); import test_explore as t; "
+        "print(t.reachable(t.random_program(3), True, 2)[1])"
+    )
     counts = {
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
         for seed in ("0", "1", "77")
     }
     assert len(counts) == 1
@@ -144,7 +149,9 @@ def test_an_answer_that_does_not_repeat_itself_is_named_with_its_first_differing
 def test_beyond_the_budget_runs_are_sampled_and_the_result_says_so() -> None:
     """A passed exploration that was not complete tells what it left out."""
     program = [[("r", "a"), ("w", "a"), ("i", "b")]] * 3
-    result = Explorer(lambda s: run(program, s), bounds=Bounds({PREEMPTION: 2}, budget=20, samples=15), prune=False).explore()
+    result = Explorer(
+        lambda s: run(program, s), bounds=Bounds({PREEMPTION: 2}, budget=20, samples=15), prune=False
+    ).explore()
     assert (result.complete, result.sampled, result.runs) == (False, 15, 35)
     assert result.left > 0
 

@@ -197,7 +197,8 @@ def test_a_full_queue_waits_and_joins(sim: Simulation) -> None:
 def test_a_lock_made_in_a_cell_counts(sim: Simulation, filename: str, make: str) -> None:
     """A lock in a cell, made outside of any task, is waited for in virtual time by those who use it."""
     source = f"import threading, time\nlock = threading.{make}\ndef hold():\n  with lock:\n    time.sleep(10)\n"
-    assert both(sim, lambda hold=cell(source, filename)["hold"]: (hold(), sim.now)[1]) == [10.0, 20.0]
+    hold = cell(source, filename)["hold"]
+    assert both(sim, lambda: (hold(), sim.now)[1]) == [10.0, 20.0]
 
 
 @pytest.mark.parametrize(("real", "name"), [(patches.locks._real_lock, "Lock"), (patches.locks._real_rlock, "RLock")])

@@ -70,7 +70,9 @@ def test_except_exception_does_not_stop_a_death(sim: Simulation, shop: Process) 
     assert (seen, task.finished, type(task.error)) == ([], True, Killed)
 
 
-@pytest.mark.parametrize("state", ["never started", "sleeping", "waiting", "waiting with a timeout", "paused", "holding"])
+@pytest.mark.parametrize(
+    "state", ["never started", "sleeping", "waiting", "waiting with a timeout", "paused", "holding"]
+)
 def test_a_task_is_killed_wherever_it_stands(sim: Simulation, shop: Process, state: str) -> None:
     """A death ends the task at once, and nothing of it runs later."""
     queue, lock, went_on = WaitQueue("a turn"), threading.RLock(), []

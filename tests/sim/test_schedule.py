@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from fleetlab.sim import Seeded, Simulation, Task, step
-from fleetlab.sim.schedule import STOP, Step, Stop
 from fleetlab.sim.kernel import Abandoned
+from fleetlab.sim.schedule import STOP, Step, Stop
 
 
 def test_a_seed_fixes_every_draw() -> None:
@@ -107,4 +107,8 @@ def test_time_passes_under_exploration_only_by_sleeping() -> None:
     for seconds in (3, 1, 2):
         sim.spawn(lambda seconds=seconds: (sim.sleep(seconds), step(f"{seconds} s")))
     sim.run()
-    assert [(event.time, event.what) for event in sim.trace if event.kind == "call"] == [(1, "1 s"), (2, "2 s"), (3, "3 s")]
+    assert [(event.time, event.what) for event in sim.trace if event.kind == "call"] == [
+        (1, "1 s"),
+        (2, "2 s"),
+        (3, "3 s"),
+    ]

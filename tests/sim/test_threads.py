@@ -6,7 +6,7 @@ import contextvars
 import queue
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, TimeoutError, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import pytest
@@ -280,7 +280,8 @@ def test_thread_local_storage_of_real_threads(sim: Simulation) -> None:
 
 def test_scoped_sessions_are_per_task(sim: Simulation) -> None:
     """SQLAlchemy's scoped_session gives two tasks two sessions, and one task the same twice."""
-    from sqlalchemy.orm import Session as OrmSession, scoped_session, sessionmaker
+    from sqlalchemy.orm import Session as OrmSession
+    from sqlalchemy.orm import scoped_session, sessionmaker
 
     registry = scoped_session(sessionmaker())
 

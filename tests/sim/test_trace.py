@@ -127,7 +127,14 @@ def test_a_renderer_is_registered_from_above(trace: Trace, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0.0 ms"), (0.00145, "1.4 ms"), (1.0, "1.000 s"), (599.9, "599.900 s"), (600, "0:10:00"), (90061.5, "25:01:01")],
+    [
+        (0.0, "0.0 ms"),
+        (0.00145, "1.4 ms"),
+        (1.0, "1.000 s"),
+        (599.9, "599.900 s"),
+        (600, "0:10:00"),
+        (90061.5, "25:01:01"),
+    ],
 )
 def test_moments_are_written_in_fitting_units(seconds: float, text: str) -> None:
     """Milliseconds, seconds, then hours, minutes and seconds."""
@@ -136,7 +143,14 @@ def test_moments_are_written_in_fitting_units(seconds: float, text: str) -> None
 
 def test_whose_a_file_is() -> None:
     """Cells and tests are the learner's; the standard library, packages and ours are not."""
-    files = [__file__, "<ipython-input-1>", "/tmp/ipykernel_7/1.py", time_file(), pytest.__file__, Trace.add.__code__.co_filename]
+    files = [
+        __file__,
+        "<ipython-input-1>",
+        "/tmp/ipykernel_7/1.py",
+        time_file(),
+        pytest.__file__,
+        Trace.add.__code__.co_filename,
+    ]
     assert [is_learner_file(file) for file in files] == [True, True, True, False, False, False]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from shops import by, shop
+from shops import by, events, shop
 
 from fleetlab import World
 
@@ -101,7 +101,7 @@ def test_an_instance_that_dies_on_the_way_is_a_bad_gateway(fleet):
     world["shop-1"].kill()
     world.run(1)
     assert task.value().status_code == 502
-    assert [(e.who, e.what, e.to) for e in world.trace if e.kind == "response"] == [("shop-1", "502 Bad Gateway", "ada")]
+    assert events(world, "response") == [("shop-1", "response", "502 Bad Gateway")]
 
 
 def test_a_starting_instance_gets_nothing(fleet):

@@ -72,11 +72,14 @@ def test_a_partial_is_a_factory():
 
 def test_a_factory_that_raises():
     """The error is named with the learner's line."""
-    assert cell("""
+    assert (
+        cell("""
         def shop(env):
             settings = {}
             return settings["PORT"]
-    """) == "shop-1 did not start: its factory raised KeyError: 'PORT' at line 4."
+    """)
+        == "shop-1 did not start: its factory raised KeyError: 'PORT' at line 4."
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,20 +110,26 @@ def test_a_factory_that_returns_no_app(end, sentence):
 )
 def test_a_factory_that_exits(end, sentence):
     """It ends its instance, and neither the notebook nor the world."""
-    assert cell(f"""
+    assert (
+        cell(f"""
         import os, sys
         def shop(env):
             {end}
-    """) == f"shop-1 did not start: {sentence}"
+    """)
+        == f"shop-1 did not start: {sentence}"
+    )
 
 
 def test_a_factory_that_never_returns():
     """Waiting in virtual time ends after ten minutes, with the line it waits on."""
-    assert cell("""
+    assert (
+        cell("""
         import time
         def shop(env):
             time.sleep(1e9)
-    """) == "shop-1 did not start within 600 s: its factory is still busy at line 4."
+    """)
+        == "shop-1 did not start within 600 s: its factory is still busy at line 4."
+    )
 
 
 @pytest.mark.slow

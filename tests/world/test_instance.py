@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextvars
 import os
 import signal
 import sys
@@ -315,6 +316,37 @@ def test_a_stop_while_it_starts(world):
     world["shop-1"].stop()
     world.call(start.wait)
     assert events(world, "gone", "ready") == [("shop-1", "gone", "exit 143")]
+
+
+# -- what it shares with nobody
+
+
+def test_a_process_inherits_no_context(world):
+    """What a cell, a client or a calling service has in its context variables stays with them."""
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+
+    def shop(env):
+        app = Flask("shop")
+
+        @app.get("/")
+        def index():
+            before = tenant.get()
+            tenant.set(env.name)
+            return [before, tenant.get()]
+
+        @app.get("/relay")
+        def relay():
+            tenant.set("relay")
+            return env.http.get("http://shop/").json()
+
+        return app
+
+    tenant.set("notebook")
+    world.deploy(shop, instances=2)
+    ada = world.client()
+    assert ada.get("/").json() == ["nobody", "shop-1"]
+    assert ada.get("/relay").json() == ["nobody", "shop-1"]
+    assert tenant.get() == "notebook"
 
 
 # -- a pause

@@ -116,7 +116,9 @@ def test_what_a_flask_handler_lets_out_is_noted_once():
         world.deploy(names["shop"], instances=1)
         assert world.client().get("/").status_code == 500
         assert [str(error) for _, error in world["shop-1"].errors] == ["'tea'"]
-        assert [(e.who, e.what, e.line) for e in world.trace if e.kind == "error"] == [("shop-1", "KeyError: 'tea'", "7")]
+        assert [(e.who, e.what, e.line) for e in world.trace if e.kind == "error"] == [
+            ("shop-1", "KeyError: 'tea'", "7")
+        ]
         assert [entry[1:] for entry in world["shop-1"].log] == [
             ("ERROR", "Exception on / [GET]: KeyError: 'tea'"),
         ]

@@ -39,9 +39,8 @@ class Target:
 
 def targets(root: Path = ROOT) -> list[Target]:
     """Return every notebook that the sources make, in a fixed order."""
-    found = []
-    for source in sorted((root / "lessons" / "notebooks").glob("*.md")):
-        found.append(Target(_name(source, root), "lesson", f"notebooks/{source.stem}.ipynb", True))
+    lessons = sorted((root / "lessons" / "notebooks").glob("*.md"))
+    found = [Target(_name(source, root), "lesson", f"notebooks/{source.stem}.ipynb", True) for source in lessons]
     for source in sorted((root / "lessons" / "solutions").glob("*.md")):
         found.append(Target(_name(source, root), "solution", f"solutions/{source.stem}.ipynb", True))
         found.append(Target(_name(source, root), "lab", f"labs/{source.stem}.ipynb", False))
@@ -55,7 +54,7 @@ def _name(path: Path, root: Path) -> str:
 def notebook(text: str, target: Target) -> Notebook:
     """Return the unexecuted notebook that a source's text makes for a target."""
     read = jupytext.reads(text, fmt="md:myst")
-    cells = []
+    cells: list[Any] = []
     for number, cell in enumerate(read.cells, 1):
         kept = _cell(cell, target, f"{target.source}, cell {number}")
         if kept is not None:

@@ -20,7 +20,8 @@ from .mistake import Mistake
 Notebook = dict[str, Any]
 Cell = dict[str, Any]
 LESSON_NAME = re.compile(r"\d\d(_\d+)?_[a-z0-9_]+")
-_TAG = re.compile(r"""["'\s\[,]exercise:([A-Za-z_]\w*)""")
+_TAGS = re.compile(r"^\s*(?::?tags:|- ).*", re.MULTILINE)
+_TAG = re.compile(r"\bexercise:([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,14 @@ class Lab:
     def exercises(self, notebook: Notebook | None = None) -> list[str]:
         """Return its exercises in order: those that its authors wrote, though a learner may have removed a cell."""
         source = self.course / "lessons" / "solutions" / f"{self.name}.md"
-        authored = _TAG.findall(source.read_text("utf-8")) if source.is_file() else []
+        authored = authored_exercises(source.read_text("utf-8")) if source.is_file() else []
         cells = notebook["cells"] if notebook is not None else self.read()["cells"]
         return list(dict.fromkeys([*authored, *filter(None, map(check_of, cells))]))
+
+
+def authored_exercises(text: str) -> list[str]:
+    """Return the exercises of a lab's text source, in order."""
+    return [name for line in _TAGS.findall(text) for name in _TAG.findall(line)]
 
 
 def parse(text: str) -> Notebook:

@@ -83,23 +83,14 @@ class Enumerated:
 
     def search(self, stage: Stage, tick: Tick) -> Finding:
         """Explore up to the first failure, which is a shortest, or the end of the budget."""
-        explorer = Explorer(stage.run, self.faults, self.bounds, same=_same, progress=tick)
+        explorer = Explorer(_Repeating(stage, self.faults), self.faults, self.bounds, same=_same, progress=tick)
         try:
-            self._try_twice(stage)
             result = explorer.explore()
         except Stuck as stuck:
             return self._stuck(stuck, max(1, explorer.runs))
         if result.failure is None:
             return Finding(result.runs, self._covered(result))
         return self._failed(stage, result.failure)
-
-    def _try_twice(self, stage: Stage) -> None:
-        """Run the default schedule twice; raise `Nondeterminism` where the steps differ."""
-        first, second = Choices((), self.faults), Choices((), self.faults)
-        for schedule in (first, second):
-            if stage.run(schedule) is not None:
-                return  # it will fail, and be run again, anyway
-        differ((first.steps, second.steps))
 
     def _stuck(self, stuck: Stuck, runs: int) -> Finding:
         schedule = stuck.schedule
@@ -147,6 +138,23 @@ class Enumerated:
             return f"{seen}: that is all of them"
         rest = f"the budget of {self.bounds.budget:,} left out {result.left:,} more, and all that follow from them"
         return f"{seen}: {rest}; {result.sampled:,} of those were drawn at random and tried"
+
+
+class _Repeating:
+    """Runs schedules on a stage, the default one twice: raises `Nondeterminism` where its steps differ."""
+
+    def __init__(self, stage: Stage, faults: Sequence[Fault]) -> None:
+        self._stage = stage
+        self._faults = faults
+        self._first: Choices | None = None
+
+    def __call__(self, schedule: Choices) -> Wrong | None:
+        wrong = self._stage.run(schedule)
+        if self._first is None and wrong is None:
+            self._first = Choices((), self._faults)
+            if self._stage.run(self._first) is None:
+                differ((schedule.steps, self._first.steps))
+        return wrong
 
 
 class Seeded:
@@ -213,7 +221,8 @@ def differ(runs: tuple[Sequence[str], Sequence[str]]) -> None:
 def _how(runs: int, spent: dict[str, int]) -> str:
     faults = counted({kind: count for kind, count in spent.items() if kind != "preemption"})
     preemptions = plural(spent.get("preemption", 0), "preemption").replace("0 preemptions", "no preemption")
-    return f"After {plural(runs, 'schedule')}, with {preemptions} and {faults or 'no fault'}"
+    after = f"After {plural(runs, 'schedule')}" if runs > 1 else "In the first schedule"
+    return f"{after}, with {preemptions} and {faults or 'no fault'}"
 
 
 def _same(a: Wrong, b: Wrong) -> bool:

@@ -28,7 +28,8 @@ class Verdict:
     """The outcome of one check.
 
     `id` is the stable name of the harm; `sentence` says what was lost for whom; `lines` give counts, bounds, cause
-    and replay token, one fact each; `trace` is the failing run and `neighbour` a passing one close to it; `error` is what broke the check itself.
+    and replay token, one fact each; `trace` is the failing run, `neighbour` a passing one close to it, and `error`
+    what broke the check itself.
     """
 
     exercise: str

@@ -30,9 +30,9 @@ class Comparison:
     pairs: tuple[Pair, ...]
     first: int | None
 
-    def svg(self) -> str:
-        """Return both pictures as one drawing."""
-        return _svg(self, scene(self.a), scene(self.b))
+    def svg(self, at: int | None = None, around: int = 0) -> str:
+        """Return both pictures as one drawing; with pair `at` pointed out, and only those `around` it unfolded."""
+        return _svg(self, scene(self.a), scene(self.b), at, around)
 
     def _repr_html_(self) -> str:
         return image(self.svg(), _words(self, scene(self.a), scene(self.b)))
@@ -94,9 +94,18 @@ def _rows(comparison: Comparison, groups: list[list[int]], side: int, marked: fr
     return found
 
 
-def _svg(comparison: Comparison, left: Scene, right: Scene) -> str:
+def _near(comparison: Comparison, at: int, around: int) -> list[list[int]]:
+    """Return the pairs around one, as many near an end as in the middle, and the runs before and after to fold."""
+    count, wide = len(comparison.pairs), 2 * around + 1
+    low = max(0, min(at - around, count - wide))
+    high = min(count, low + wide)
+    groups = [list(range(low)), *([i] for i in range(low, high)), list(range(high, count))]
+    return [group for group in groups if group]
+
+
+def _svg(comparison: Comparison, left: Scene, right: Scene, at: int | None = None, around: int = 0) -> str:
     half, brush = WIDTH / 2, Brush()
-    groups = _shown(comparison, left.marked)
+    groups = _shown(comparison, left.marked) if at is None else _near(comparison, at, around)
     rows = [_rows(comparison, groups, side, about.marked) for side, about in enumerate((left, right))]
     tops = [
         title(brush, about.title, about.subtitle, bool(about.marked), x0, x0 + half)
@@ -109,11 +118,21 @@ def _svg(comparison: Comparison, left: Scene, right: Scene) -> str:
     for across, down in zip(acrosses, downs, strict=True):
         backdrop.wash(brush, across, down)
     brush.line(half, 12, half, downs[0].bottom, "lane")
+    if at is not None:
+        _point(brush, next(i for i, group in enumerate(groups) if at in group), downs[0])
     for about, across, down in zip((left, right), acrosses, downs, strict=True):
         panel(brush, about, across, down, dense, top)
     _mark(brush, comparison, groups, downs[0])
     name = f"{plain(left.title)} | {plain(right.title)}"
     return document(brush, WIDTH, downs[0].bottom + 8, name, _words(comparison, left, right))
+
+
+def _point(brush: Brush, row: int, down: Heights) -> None:
+    """Point at one row: a band behind it, and a triangle at either edge."""
+    place = down.placed[row]
+    brush.rect(4, place.top, WIDTH - 8, place.bottom - place.top, "busy", 6)
+    for x, turn in ((6, 7), (WIDTH - 6, -7)):
+        brush.path(f"M{num(x)} {num(place.y - 6)}l{turn} 6l{-turn} 6z", "inkh")
 
 
 def _mark(brush: Brush, comparison: Comparison, groups: list[list[int]], down: Heights) -> None:

@@ -73,9 +73,14 @@ def _themed(palette: dict[str, str]) -> str:
     return rules.replace("\n", "")
 
 
+def rules() -> tuple[str, str, str]:
+    """Return the rules that both themes share, those of the light one, and those of the dark one."""
+    return _SHAPES.replace("\n", ""), _themed(LIGHT), _themed(DARK)
+
+
 def _css() -> str:
-    shapes = _SHAPES.replace("\n", "")
-    return f"{shapes}{_themed(LIGHT)}@media(prefers-color-scheme:dark){{{_themed(DARK)}}}"
+    shapes, light, dark = rules()
+    return f"{shapes}{light}@media(prefers-color-scheme:dark){{{dark}}}"
 
 
 # Colours stand in the rules themselves, not in variables: tools that turn SVG into PDF or PNG know no variables.

@@ -79,7 +79,8 @@ class Causality:
         if task.process is not None:
             self._touch("process", task.process.name, "w", event)
         if touches:
-            self._touch(*touches, event)  # type: ignore[call-arg,misc]
+            resource, key, access = touches
+            self._touch(resource, key, access, event)
 
     def _home(self, task: Task) -> int:
         return self._past(("process", task.process.name, "w")) if task.process is not None else 0

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextvars
 import signal
-import time
 from collections.abc import Callable
 from math import floor
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from fleetlab.sim import Process, WaitQueue, step
+from fleetlab.sim import Process, WaitQueue, current_task, step
 from fleetlab.sim.process import current_process
 
 from . import amounts, blame, exits, logs
@@ -213,14 +212,16 @@ class Instance:
         self.process.spawn(self._repeat, f, seconds, first, name=f"{self.name} {name}", daemon=True)
 
     def _repeat(self, f: Job, seconds: float, first: float) -> None:
-        began, runs = self.world.now + first, 0
+        sim, task = self.world.sim, current_task()
+        assert task is not None
+        began, runs = sim.now + first, 0
         while True:
-            time.sleep(max(0.0, began + runs * seconds - self.world.now))
+            sim._until(task, max(sim.now, began + runs * seconds))
             try:
                 f()
             except (Exception, SystemExit) as error:
                 self.note_error(error)
-            runs = max(runs + 1, floor((self.world.now - began) / seconds) + 1)
+            runs = max(runs + 1, floor((sim.now - began) / seconds) + 1)
 
 
 __all__ = ["Env", "Instance"]

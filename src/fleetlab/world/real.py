@@ -20,6 +20,7 @@ from collections.abc import Callable
 from email.message import EmailMessage
 from functools import cached_property
 from math import floor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -143,6 +144,11 @@ def _attempt(f: Callable[[], Any]) -> None:
         print(f"{getattr(f, '__name__', 'job')}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
+def _attempt_all(stoppers: list[Callable[[], Any]]) -> None:
+    for stopper in stoppers:
+        _attempt(stopper)
+
+
 def _required(name: str) -> str:
     if name not in os.environ:
         raise SystemExit(f"Set {name} to the address of a server; it is not set.")
@@ -152,10 +158,9 @@ def _required(name: str) -> str:
 def load(place: str) -> Callable[[RealEnv], Any]:
     """Return the factory that `FILE.py:NAME` names."""
     path, _, name = place.rpartition(":")
-    try:
-        found = runpy.run_path(path)[name]
-    except (OSError, KeyError):
-        raise SystemExit(f"There is no {name!r} in {path!r}; say FILE.py:FACTORY.") from None
+    found = runpy.run_path(path).get(name) if Path(path).is_file() else None
+    if found is None:
+        raise SystemExit(f"There is no factory at {place!r}; say FILE.py:FACTORY.")
     return found  # type: ignore[no-any-return]
 
 
@@ -177,7 +182,7 @@ def serve(factory: Callable[[RealEnv], Any], port: int, threads: int = 8) -> Non
     server.socket.close()
     if callable(own) and own is not signal.default_int_handler:
         own(signal.SIGTERM, None)
-    stoppers = threading.Thread(target=lambda: [_attempt(stopper) for stopper in env.stoppers], daemon=True)
+    stoppers = threading.Thread(target=_attempt_all, args=(env.stoppers,), daemon=True)
     stoppers.start()
     _serve_until(server, lambda: not stoppers.is_alive() and not _busy(server))
 

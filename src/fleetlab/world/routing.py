@@ -15,11 +15,11 @@ def remember() -> None:
     """
     from werkzeug.routing.rules import Rule
 
-    compile_builder = Rule._compile_builder
+    compile_builder: Any = Rule._compile_builder
     if getattr(compile_builder, "remembers", False):
         return
 
-    def remembering(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+    def remembering(rule: Any, append_unknown: bool = True) -> Any:
         if rule.defaults:
             return compile_builder(rule, append_unknown)
         key = (rule.rule, append_unknown, tuple(rule._trace))

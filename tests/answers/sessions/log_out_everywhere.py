@@ -13,7 +13,7 @@ import redis
 from flask import Flask, abort, request
 
 ACCESS = 15 * 60
-REFRESH = 24 * 60 * 60
+REFRESH = DAY = 24 * 60 * 60
 LEEWAY = 60
 
 Claims = dict[str, Any]
@@ -86,37 +86,40 @@ def serve(
 
 def stub(env: Any) -> Flask:
     """Tokens that are valid by themselves, and a logout that changes nothing."""
-    app = Flask("shop")
+    app = Flask("site")
 
-    def make(use: str, user: str, seconds: int) -> str:
-        claims = {"sub": user, "aud": use, "exp": int(time.time()) + seconds}
+    def make(use, seconds, **claims):
+        claims = {**claims, "aud": use, "exp": int(time.time()) + seconds}
         return jwt.encode(claims, env.vars["JWT_KEY"], algorithm="HS256")
 
-    def read(use: str, token: str) -> dict[str, Any]:
+    def read(use, token):
         try:
-            return jwt.decode(token, env.vars["JWT_KEY"], algorithms=["HS256"], audience=use, leeway=60)
+            claims = jwt.decode(token, env.vars["JWT_KEY"], algorithms=["HS256"], audience=use, leeway=60)
         except jwt.PyJWTError:
             abort(401)
+        return claims
 
-    def bearer() -> dict[str, Any]:
-        return read("access", request.headers.get("authorization", "").removeprefix("Bearer "))
+    def bearer():
+        return read("access", request.headers["Authorization"].removeprefix("Bearer "))
 
     @app.post("/login")
-    def login() -> Any:
+    def login():
         user = request.json["user"]
-        return {"access": make("access", user, 15 * 60), "refresh": make("refresh", user, 24 * 60 * 60)}
+        mine = {"sub": user}
+        return {"access": make("access", 15 * 60, **mine), "refresh": make("refresh", DAY, **mine)}
 
     @app.get("/me")
     @app.get("/orders")
-    def page() -> Any:
+    def page():
         return {"user": bearer()["sub"]}
 
     @app.post("/refresh")
-    def refresh() -> Any:
-        return {"access": make("access", read("refresh", request.json["refresh"])["sub"], 15 * 60)}
+    def refresh():
+        claims = read("refresh", request.json["refresh"])
+        return {"access": make("access", 15 * 60, sub=claims["sub"])}
 
     @app.post("/logout-everywhere")
-    def logout() -> Any:
+    def logout():
         bearer()
         return {}
 

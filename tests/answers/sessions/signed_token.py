@@ -76,22 +76,24 @@ def stub(env: Any) -> Flask:
     keys = {"k1": secrets.token_hex(32)}
 
     @app.post("/login")
-    def login() -> Any:
-        claims = {"sub": request.json["user"], "exp": int(time.time()) + 15 * 60}
+    def login():
+        claims = {"sub": request.json["user"], "exp": int(time.time()) + LIFE}
         return {"token": jwt.encode(claims, keys["k1"], algorithm="HS256", headers={"kid": "k1"})}
 
     @app.get("/me")
-    def me() -> Any:
+    def me():
         token = request.headers["Authorization"].removeprefix("Bearer ")
         try:
-            return {"user": jwt.decode(token, keys["k1"], algorithms=["HS256"])["sub"]}
+            claims = jwt.decode(token, keys["k1"], algorithms=["HS256"])
         except jwt.PyJWTError:
-            return {"error": "log in"}, 401
+            abort(401)
+        return {"user": claims["sub"]}
 
     @app.post("/rotate")
-    def rotate() -> Any:
-        keys[request.json["kid"]] = request.json["key"]
-        return {}
+    def rotate():
+        kid, key = request.json["kid"], request.json["key"]
+        keys[kid] = key
+        return {"kid": kid}
 
     return app
 

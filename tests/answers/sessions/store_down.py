@@ -51,16 +51,16 @@ def serve(find: Callable[[str], str | None], save: Callable[[str, str], Any]) ->
 
 def stub(env: Any) -> Flask:
     """No session found, for whatever reason: the cookie is cleared."""
-    app = Flask("shop")
+    app = Flask("portal")
 
-    def find(sid: str) -> str | None:
+    def find(sid):
         try:
             return env.redis.get(f"session:{sid}")
         except redis.RedisError:
             return None
 
     @app.post("/login")
-    def login() -> Any:
+    def login():
         sid = secrets.token_hex(16)
         env.redis.set(f"session:{sid}", request.json["user"], ex=24 * 60 * 60)
         response = make_response({"user": request.json["user"]})
@@ -68,7 +68,7 @@ def stub(env: Any) -> Flask:
         return response
 
     @app.get("/me")
-    def me() -> Any:
+    def me():
         user = find(request.cookies.get("session", ""))
         if user is None:
             response = make_response({"error": "log in"}, 401)

@@ -38,7 +38,8 @@ def told(result: Result) -> str:
     if result.sentence:
         lines.append(f"  {result.sentence}")
     if result.schedules:
-        lines.append(f"  {result.schedules} schedules" + (f", {result.bound}" if result.bound else ""))
+        count = "1 schedule" if result.schedules == 1 else f"{result.schedules} schedules"
+        lines.append(f"  {count}" + (f", {result.bound}" if result.bound else ""))
     if result.token:
         lines.append(f"  fleetlab replay {result.exercise} {result.token}")
     return "\n".join(lines)

@@ -79,11 +79,11 @@ def two_devices(world: World, app: Any) -> Any:
 
 @log_out_everywhere.scenario(preemptions=0)
 def a_day_later(world: World, app: Any) -> Any:
-    """Ada logs in and out thirty times; a thief has all of her tokens and patience; then two days pass."""
+    """Ada logs in and out twenty times; a thief has all of her tokens and patience; then two days pass."""
     _fleet(world, app)
     ada, thief = browser(world, "ada"), browser(world, "thief")
     stolen = []
-    for _ in range(30):
+    for _ in range(20):
         stolen.append(_login(ada, "ada"))
         _log_out(ada, stolen[-1])
     tried = {}

@@ -68,7 +68,9 @@ def text(seed: int) -> str:
     sim.run(until=8)
     errors = [f"{task.name}: {error!r}" for task, error in sim.errors]
     alive = [task.name for task in sim.tasks]
-    return "\n".join([str(sim.trace), repr(carts), repr(alive), repr(errors), repr((sim.now, sim.turns, current_task()))])
+    return "\n".join(
+        [str(sim.trace), repr(carts), repr(alive), repr(errors), repr((sim.now, sim.turns, current_task()))]
+    )
 
 
 if __name__ == "__main__":
