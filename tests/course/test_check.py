@@ -87,9 +87,9 @@ def test_the_solutions_pass(course: Any) -> None:
 def test_an_error_before_the_check_is_named(answer: Callable[..., None], judged: Callable[..., Any]) -> None:
     """A cell that ends in an error is named by its first line, and the other exercise is still judged."""
     answer(jam="def jam(:\n    pass", tea=ANSWERS["tea"])
-    sentence = "The check was not reached: the cell «def jam(:» ended in SyntaxError: invalid syntax"
+    sentence = "The check was not reached: the cell «def jam(:» ended in SyntaxError: invalid syntax (line 1)."
     first, second = judged()
-    assert first["sentence"].startswith(sentence)
+    assert first["sentence"] == sentence
     assert first["outcome"] == "not reached"
     assert second == TEA
 

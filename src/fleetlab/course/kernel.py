@@ -6,6 +6,7 @@ It speaks to the kernel directly: the libraries around it take seconds to load, 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from .mistake import Mistake
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 5.0
 Output = dict[str, Any]
+_FILE = re.compile(r"\(\d+\.py, line (\d+)\)")  # a cell's file is a number that means nothing to anybody
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ class Ran:
             self.clear_next = False
         self.outputs.append({"output_type": kind, **content})
         if kind == "error":
-            self.error = f"{content.get('ename', '')}: {content.get('evalue', '')}".split("\n")[0].rstrip(": ")
+            text = f"{content.get('ename', '')}: {content.get('evalue', '')}".split("\n")[0].rstrip(": ")
+            self.error = _FILE.sub(r"(line \1)", text)
 
     def _update(self, content: dict[str, Any]) -> None:
         """Replace what a display with a name shows: a progress line that becomes a verdict, say."""

@@ -13,8 +13,8 @@ from .repeat import likely
 from .search import Finding, ticket
 from .shield import Shield
 from .stage import Stage
-from .verdict import FAILED, NOT_ATTEMPTED, PASSED, RAISED, Verdict
-from .wording import sentences, told
+from .verdict import NOT_ATTEMPTED, PASSED, RAISED, Verdict
+from .wording import told
 
 if TYPE_CHECKING:
     from .exercise import Exercise, Scenario
@@ -87,10 +87,10 @@ class Judge:
     def _draw(self, verdict: Verdict, finding: Finding) -> None:
         if finding.trace is None or not len(finding.trace):
             return
-        subtitle = sentences([finding.cause, f"{finding.how} \u00b7 {verdict.token}"])
+        subtitle = finding.cause or f"{finding.how} \u00b7 {verdict.token}"
         verdict.trace = finding.trace.highlight(finding.trace.marked, verdict.sentence, subtitle)
-        if finding.neighbour is not None and verdict.outcome == FAILED:
-            verdict.neighbour = finding.neighbour.highlight((), "One choice less, and it passes", finding.less)
+        if finding.neighbour is not None:
+            verdict.neighbour = finding.neighbour.highlight((), finding.less)
 
     def _passed(self, found: list[tuple[Scenario, Finding]]) -> Verdict:
         lines = []

@@ -30,7 +30,7 @@ Deviations = tuple[Deviation, ...]
 class Finding:
     """What a search came to: how many runs, what they covered, and the failure, if any.
 
-    `how` tells after how many runs and by what it failed; `neighbour` is the closest run that passes, without `less`.
+    `how` tells after how many runs and by what it failed; `neighbour` is the closest run that passes, `less` its title.
     """
 
     runs: int
@@ -128,8 +128,8 @@ class Enumerated:
         schedule = Choices(failure.deviations[:-1], self.faults)
         history, wrong = stage.play(schedule, trace=True)
         spent = [kind for _, kind in schedule.made if kind]
-        lacking = [f"without the {kind}" for kind in failure.spent if spent.count(kind) < failure.spent[kind]]
-        return (history.trace, "".join(lacking[:1])) if wrong is None else (None, "")
+        lacking = [kind for kind in failure.spent if spent.count(kind) < failure.spent[kind]]
+        return (history.trace, _less(lacking, failure.spent)) if wrong is None else (None, "")
 
     def _covered(self, result: Exploration[Wrong]) -> str:
         """Return how many schedules there were, within which bounds, and what was left out."""
@@ -205,6 +205,13 @@ class Seeded:
             raise Nondeterminism("A scenario of seeds is replayed by one seed.")
         history, wrong = stage.play(trace=True, seed=deviations[0][0])
         return history.trace, wrong, Story("", ())
+
+
+def _less(lacking: Sequence[str], spent: dict[str, int]) -> str:
+    if not lacking:
+        return "Another order of events: it passes"
+    kind = lacking[0]
+    return f"The same {f'without the {kind}' if spent[kind] == 1 else f'with one {kind} less'}: it passes"
 
 
 def differ(runs: tuple[Sequence[str], Sequence[str]]) -> None:

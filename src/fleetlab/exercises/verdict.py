@@ -19,8 +19,8 @@ FAILED = "failed"
 RAISED = "your code raised"
 NEVER_FINISHED = "never finished"
 
-_SIDE_BY_SIDE = 5
-"""Up to so many lanes two pictures fit beside each other."""
+_SIDE_BY_SIDE = 4
+"""Up to so many lanes two pictures are legible beside each other, without their source lines."""
 
 
 @dataclass(slots=True)

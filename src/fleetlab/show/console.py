@@ -112,8 +112,9 @@ class Console(Panel):
     def deploy(self, version: str, deployment: str = "") -> Console:
         """Begin to replace every instance by one of another version, one at a time. Raises KeyError for no version."""
         chosen, factory = self._deployment(deployment), self.versions[version]
+        before = chosen.version
         self._later(lambda: chosen.rollout(factory, version=version), f"{chosen.name} rolls out")
-        return self._tell(f"{version} replaces {chosen.version} as time passes, one instance at a time.")
+        return self._tell(f"{version} replaces {before} as time passes, one instance at a time.")
 
     def alive(self) -> list[Instance]:
         """Return the instances that run."""

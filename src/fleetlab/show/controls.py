@@ -17,9 +17,10 @@ SPEEDS = {
     "1 ms a second": 0.001,
     "10 ms a second": 0.01,
     "100 ms a second": 0.1,
-    "as fast as life": 1.0,
-    "10 × life": 10.0,
+    "real time": 1.0,
+    "10 × real time": 10.0,
 }
+"""Virtual seconds that pass in a real one."""
 EVERYONE = "every instance"
 
 

@@ -17,7 +17,7 @@ _SELECTORS = re.compile(r"([^{}]+)\{")
 
 
 def stylesheet() -> str:
-    """Return the style that drawings in the page need, once a widget: light, or dark as JupyterLab's theme or the page is.
+    """Return the style that drawings in the page need, once a widget: light or dark as the notebook's theme is.
 
     It also holds the widgets' own few rules: a visible focus, and room that scrolls.
     """

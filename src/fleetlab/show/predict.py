@@ -52,19 +52,23 @@ class Prediction(Panel):
     # -- for whoever can type
 
     def build(self) -> Any:
-        """Make a field and a button that fixes what stands in it; Enter does the same."""
+        """Make a field and a button that fixes what stands in it."""
         from ipywidgets import HTML, Button, HBox, Layout, Text, VBox
 
         empty = "" if self.said == NOTHING else self.said
         self._field = Text(empty, description="I say", placeholder="your answer", layout=Layout(width="16em"))
         self._button = Button(description="Commit", tooltip="Fix my answer: it cannot be changed afterwards")
         self._told = HTML()
-        self._button.on_click(lambda _: self._field.value.strip() and self.commit())
+        self._button.on_click(self._press)
         row = HBox([self._field, self._button, self._told])
         widget = VBox([HTML(f"<b>Predict:</b> {escape(self.question)}"), row])
         if self.committed:
             self._lock()
         return widget
+
+    def _press(self, _: object) -> None:
+        if self._field.value.strip():
+            self.commit()
 
     def _lock(self) -> None:
         self._field.disabled = self._button.disabled = True

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from greenlet import getcurrent
-
+from fleetlab.sim import current_task
 from fleetlab.sim.trace import Nap, Record, Trace, learner_frame, source_line
 
 from .contents import contents, shown
@@ -86,8 +85,9 @@ def look(world: World) -> Snapshot:
     """Return a snapshot of a world as it is now."""
     held: dict[str, dict[str, str]] = {}
     lines: dict[str, str] = {}
+    running = current_task()
     for task in world.sim.tasks:
-        frame = learner_frame(sys._getframe() if task is getcurrent() else task.gr_frame)
+        frame = learner_frame(sys._getframe() if task is running else task.gr_frame)
         if task.process is None or frame is None or not task.process.alive:
             continue
         name = _name(task, held)

@@ -77,18 +77,12 @@ class Scrubber(Panel):
         if not any(now):
             return f"<p>{UNSEEN}</p>"
         sides = [0] if self.alone else [0, 1]
-        titles = (
-            [self.comparison.a.title or "this run"]
-            if self.alone
-            else ["left: this run fails", "right: this one passes"]
-        )
-        head = "".join(f"<th>{escape(title)}</th>" for title in ("", *titles))
+        titles = ["this run"] if self.alone else ["left run", "right run"]
+        head = "".join(f"<th>{title}</th>" for title in ("", *titles))
         cells = [_cells(now[side], before[side]) for side in sides]
         names = list(dict.fromkeys(name for one in cells for name in one))
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th>{''.join(f'<td>{one.get(name, '–')}</td>' for one in cells)}</tr>"
-            for name in names
-        )
+        columns = {name: "".join(f"<td>{one.get(name, '–')}</td>" for one in cells) for name in names}
+        rows = "".join(f"<tr><th>{escape(name)}</th>{found}</tr>" for name, found in columns.items())
         return f'<div class="fl-live"><table><tr>{head}</tr>{rows}</table></div>'
 
     def _state(self, side: int, at: int) -> Snapshot | None:

@@ -127,6 +127,9 @@ class _Services(httpx.BaseTransport):
         )
         return self._transport.handle_request(sent)
 
+    def close(self) -> None:
+        self._transport.close()
+
 
 def _repeat(f: Callable[[], Any], seconds: float, first: float) -> None:
     began, runs = time.monotonic() + first, 0

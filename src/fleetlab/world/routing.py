@@ -28,4 +28,4 @@ def remember() -> None:
         return _compiled[key]
 
     remembering.remembers = True  # type: ignore[attr-defined]
-    Rule._compile_builder = remembering  # type: ignore[method-assign]
+    Rule._compile_builder = remembering  # type: ignore[method-assign,assignment]

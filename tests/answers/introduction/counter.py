@@ -229,16 +229,6 @@ def sent_away(env: Any) -> Flask:
     return app
 
 
-def never_released(env: Any) -> Flask:
-    """Who forgets to give the lock back: the first visitor is the last one."""
-
-    def visit() -> None:
-        env.redis.lock("lock").acquire()
-        env.redis.set("visits", number(env) + 1)
-
-    return serve(visit, lambda: number(env))
-
-
 def as_text(env: Any) -> Flask:
     """Who hands out what Redis gave him: redis-py returns text, and a number in quotes is another contract."""
     return serve(lambda: env.redis.incr("visits"), lambda: env.redis.get("visits"))
@@ -436,7 +426,6 @@ WRONG = {
     "answered_first": (answered_first, "S01-LOST-VISIT"),
     "no_retry": (no_retry, "S01-UNANSWERED"),
     "sent_away": (sent_away, "S01-UNANSWERED"),
-    "never_released": (never_released, "S01-UNANSWERED"),
     "as_text": (as_text, "S01-UNANSWERED"),
     "lock_for_ever": (lock_for_ever, "S01-BLOCKED"),
     "lock_for_a_minute": (lock_for_a_minute, "S01-BLOCKED"),

@@ -218,6 +218,20 @@ def token_as_text(env: Any) -> Flask:
     return app
 
 
+def opaque_token(env: Any) -> Flask:
+    """Who hands out random numbers and keeps the users in Redis: a session store, and nothing that is signed."""
+
+    def sign(claims: dict[str, Any]) -> str:
+        token = secrets.token_urlsafe(32)
+        env.redis.set(f"token:{token}", json.dumps(claims), ex=LIFE)
+        return token
+
+    def verify(token: str) -> dict[str, Any]:
+        return json.loads(env.redis.get(f"token:{token}") or abort(401))
+
+    return serve(env, sign, verify, lambda kid, key: None)
+
+
 def algorithm_from_token(env: Any) -> Flask:
     """Who lets the token choose, because the tests use unsigned ones: so may everybody."""
     ring = Ring(env)
@@ -530,6 +544,7 @@ STUB = (stub, "S09-REFUSED")
 
 WRONG = {
     "token_as_text": (token_as_text, "S09-CONTRACT"),
+    "opaque_token": (opaque_token, "S09-CONTRACT"),
     "key_of_each_service": (key_of_each_service, "S09-REFUSED"),
     "algorithm_from_token": (algorithm_from_token, "S09-FORGED"),
     "payload_first": (payload_first, "S09-FORGED"),

@@ -35,8 +35,8 @@ def _item(sent: Sent) -> str:
 
 
 @shared_cart.scenario(preemptions=0, kills=1)
-def one_dies(world: World, shop: Any) -> Any:
-    """Ada adds, Bob adds once and leaves for ever, Ada goes on a minute later; an instance dies at any moment."""
+def one_after_another(world: World, shop: Any) -> Any:
+    """Ada adds, Bob adds once and leaves for ever, Ada goes on a minute later; an instance may die."""
     world.deploy(shop, instances=2, name="shop")
     ada, bob = (browser(world, name, cookies={"user": name}) for name in ("ada", "bob"))
     patiently(lambda: ada.post("/cart/tea"), tries=1)
@@ -92,7 +92,7 @@ def two_tabs(world: World, shop: Any) -> Any:
 # Invariants, the most telling first
 
 
-@one_dies.must("UNANSWERED", "without a fault every request is answered with 200, that for an empty cart too")
+@one_after_another.must("UNANSWERED", "without a fault every request is answered with 200, that for an empty cart too")
 @half_an_hour.must("UNANSWERED", "without a fault every request is answered with 200, that for an empty cart too")
 @looking_while_adding.must("UNANSWERED", "without a fault every request is answered with 200")
 @two_tabs.must("UNANSWERED", "without a fault every request is answered with 200")
@@ -105,7 +105,7 @@ def all_answered(history: History) -> str | None:
     return None
 
 
-@one_dies.must("BLOCKED", "nobody waits for another user, nor for an instance that died a minute ago")
+@one_after_another.must("BLOCKED", "nobody waits for another user, nor for an instance that died a minute ago")
 def nobody_waits(history: History) -> str | None:
     for request in history.sent:
         if request.client == "bob" and request.seconds >= 1:
@@ -115,12 +115,12 @@ def nobody_waits(history: History) -> str | None:
     return None
 
 
-@one_dies.must("MIXED-UP", "everybody sees his or her own items alone")
+@one_after_another.must("MIXED-UP", "everybody sees his or her own items alone")
 def own_items(history: History) -> str | None:
     return "Ada's cart holds milk, which Bob has put into his." if "milk" in history.result[0] else None
 
 
-@one_dies.must("LOST-ITEM", "every item that was acknowledged is in the cart")
+@one_after_another.must("LOST-ITEM", "every item that was acknowledged is in the cart")
 def none_lost_with_an_instance(history: History) -> str | None:
     return _lost(history, history.result[0])
 
@@ -147,7 +147,7 @@ def still_there(history: History) -> str | None:
     return None
 
 
-@one_dies.must("NEVER-GONE", "the cart is gone half an hour after its last use, whoever died meanwhile")
+@one_after_another.must("NEVER-GONE", "the cart is gone half an hour after its last use, whoever died meanwhile")
 def gone_with_its_instance(history: History) -> str | None:
     bobs = history.result[1]
     return f"32 minutes after its last use Bob's cart still holds {' and '.join(bobs)}." if bobs else None

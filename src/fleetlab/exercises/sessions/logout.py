@@ -134,8 +134,14 @@ def out_everywhere(history: History) -> str | None:
         return f"Ada is not logged out: {asked(history, logout)}."
     for (device, route), statuses in history.result[0].items():
         if 200 in statuses:
-            whose = "a token that her laptop got by /refresh" if device == "renewed" else f"the token of her {device}"
-            return f"Ada has logged out everywhere, and {whose} still opens {route}."
+            whose = (
+                "the token that her laptop got by /refresh meanwhile"
+                if device == "renewed"
+                else f"her {device}'s token"
+            )
+            where = "both instances" if statuses == [200, 200] else "one of the two instances"
+            when = f"Ada has logged out everywhere, {BEFORE} s after she logged in"
+            return f"{when}, and {whose} still opens {route} at {where}."
     return None
 
 

@@ -115,7 +115,9 @@ def as_agreed(history: History) -> str | None:
 def all_in(history: History) -> str | None:
     logged_in = {request.client for request in history.sent if request.path == "/login" and request.ok}
     out = [request.client for request in _after(history) if request.client in logged_in and _says_no(request)]
-    return f"Redis is back, and {len(out)} of {len(logged_in)} must log in again: {', '.join(out)}." if out else None
+    meanwhile = " (whose login was acknowledged meanwhile)" if "newcomer" in out else ""
+    names = ", ".join(out) + meanwhile
+    return f"Redis is back, and {len(out)} of {len(logged_in)} must log in again: {names}." if out else None
 
 
 def _says_no(request: Sent) -> bool:
@@ -128,7 +130,7 @@ def same_user(history: History) -> str | None:
     for request in history.sent:
         user = said(request, "user")
         if request.path == "/me" and request.client in USERS and request.ok and user != request.client:
-            return f"{request.client.title()} reloads and is {user}."
+            return f"{request.client.title()} reloads the page, and it greets {user}."
     return None
 
 

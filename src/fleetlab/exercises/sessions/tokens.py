@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 
-from fleetlab.world.http import Client
+from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
 from ..exercise import Exercise
@@ -118,15 +118,25 @@ def _rotate(operator: Client) -> None:
 def _late(shop: Client, account: Client) -> tuple[bool, Any, int]:
     """Return whether a thief's new token is accepted, which key signs Ada's, and what hers is answered with."""
     stolen, fresh = _forge(KEYS["k1"]), _login(shop)
-    kid = jwt.get_unverified_header(fresh).get("kid") if fresh else None
-    return 200 in [_me(shop, stolen) for _ in range(3)], kid, _me(account, fresh)
+    return 200 in [_me(shop, stolen) for _ in range(3)], _kid(fresh), _me(account, fresh)
+
+
+def _kid(token: str) -> str | None:
+    """Return which key a token names; None where it names none, or is none."""
+    try:
+        return jwt.get_unverified_header(token).get("kid")
+    except jwt.PyJWTError:
+        return None
 
 
 # Invariants, the most telling first
 
 
-@anywhere.must("CONTRACT", "a login is answered with a token")
+@anywhere.must("CONTRACT", "a login is answered with a signed token that names its key")
 def as_agreed(history: History) -> str | None:
+    login = next(request for request in history.sent if request.path == "/login")
+    if login.ok and said(login, "token") and not _kid(str(said(login, "token"))):
+        return f"{asked(history, login)}; the contract says a JWT with a kid in its header."
     return disagreement(history, "/login", ["token"])
 
 
@@ -134,8 +144,15 @@ def as_agreed(history: History) -> str | None:
 def accepted(history: History) -> str | None:
     for request in history.sent:
         if request.path == "/me" and request.status != 502 and said(request, "user") != "ada":
-            return f"{asked(history, request)}: a token that is one moment old, and Ada's."
+            outcome = (
+                f"answers with {said(request, 'user')} instead of Ada" if request.ok else f"says {request.outcome}"
+            )
+            return f"Ada shows {_service(request)} the token that shop has given her a moment ago, and it {outcome}."
     return None
+
+
+def _service(request: Sent) -> str:
+    return request.client.split("@")[-1]
 
 
 @forgeries.must("FORGED", "a token that the fleet did not issue is refused")
@@ -171,12 +188,20 @@ def no_error(history: History) -> str | None:
 @rotation.must("LOGGED-OUT", "nobody is logged out by the rotation of a key")
 def nobody_out(history: History) -> str | None:
     for request in history.sent:
-        if request.path == "/me" and request.time < LIFE and request.status != 200:
-            when = "just before its end" if request.time else "at the rotation"
-            return f"{asked(history, request)}, with an honest token, {when}."
-        if request.path == "/login" and request.time < LIFE and not request.ok:
-            return f"{asked(history, request)}, at the rotation."
+        if request.time >= LIFE or request.ok:
+            continue
+        if request.path == "/me":
+            when = "A second before its end" if request.time else "At the rotation"
+            token = f"Ada's token, signed with {_key(request)},"
+            return f"{when} {token} is refused by {_service(request)}: {request.outcome}."
+        return f"At the rotation {asked(history, request)}."
     return None
+
+
+def _key(request: Sent) -> str:
+    """Return which key the token of a request is signed with, as far as it says."""
+    kid = _kid(request.request.headers["authorization"].removeprefix("Bearer "))
+    return f"the {'old' if kid == 'k1' else 'new'} key ({kid})"
 
 
 @rotation.must("OLD-KEY", "the old key stops working once no honest token can carry it")
@@ -191,7 +216,8 @@ def old_key_ends(history: History) -> str | None:
 def new_key_signs(history: History) -> str | None:
     for when, (_, kid, status) in zip(_WHEN, history.result, strict=True):
         if kid is None:
-            return f"{when} Ada cannot log in: there is no token to be had."
+            login = next(request for request in reversed(history.sent) if request.path == "/login" and not request.ok)
+            return f"{when} {asked(history, login)}: Ada cannot log in."
         if kid != "k2" or status != 200:
             return f"{when} a new token is signed with {kid}, and answered with {status}."
     return None

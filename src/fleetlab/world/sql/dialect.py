@@ -64,11 +64,11 @@ class FleetDialect(SQLiteDialect_pysqlite):
     driver = "fleet"
     supports_statement_cache = True
     statement_compiler = Compiler
-    ddl_compiler: Any = PGDDLCompiler
-    type_compiler_cls: Any = PGTypeCompiler
-    preparer: Any = PGIdentifierPreparer
+    ddl_compiler = PGDDLCompiler  # type: ignore[assignment]
+    type_compiler_cls = PGTypeCompiler  # type: ignore[assignment]
+    preparer = PGIdentifierPreparer  # type: ignore[assignment]
     colspecs = COLSPECS
-    ischema_names: ClassVar[dict[str, Any]] = {**SQLiteDialect_pysqlite.ischema_names, **REFLECTED}
+    ischema_names: Any = {**SQLiteDialect_pysqlite.ischema_names, **REFLECTED}
     execution_ctx_cls: Any = default.DefaultExecutionContext
 
     supports_alter = True

@@ -59,6 +59,7 @@ class File:
         self._main.execute("ATTACH ? AS template", (template,))
         self._all.append(self._template)
         self._refill: list[str] = []
+        self._clean = self._schema = 0
         self._remember()
 
     def __del__(self) -> None:
