@@ -10,6 +10,8 @@ from flask import Flask, jsonify, redirect, request
 from shops import by, shop
 
 from fleetlab import World
+from fleetlab.sim.choices import Choices
+from fleetlab.sim.faults import Lost
 
 
 @pytest.fixture
@@ -327,9 +329,10 @@ def test_the_first_deployment_is_the_clients_default(world):
 def test_a_partition_keeps_a_client_from_connecting(world):
     """It waits as long as it tries to connect, in virtual time."""
     world.deploy(shop)
+    ada = world.client("ada")
     world.partition("ada", "shop")
     with pytest.raises(httpx.ConnectTimeout, match="ada cannot reach shop: partition"):
-        world.client("ada").get("/")
+        ada.get("/")
     assert 5 <= world.now < 5.01
     assert by(world.client("bob").get("/")) == "shop-1"
 
@@ -337,8 +340,8 @@ def test_a_partition_keeps_a_client_from_connecting(world):
 def test_a_partition_that_heals_in_time_is_only_slow(world):
     """The client connects once the way is free."""
     world.deploy(shop)
-    world.partition("ada", "shop")
     ada = world.client("ada")
+    world.partition("ada", "shop")
     task = world.spawn(lambda: ada.get("/"))
     world.run(3)
     world.heal()
@@ -362,9 +365,22 @@ def test_a_partition_loses_an_answer_that_is_on_its_way(world):
 def test_an_instance_out_of_reach_is_passed_over(world):
     """The balancer goes on to the next."""
     world.deploy(shop, instances=2)
-    world.partition("ada", "shop-1")
     ada = world.client("ada")
+    world.partition("ada", "shop-1")
     assert [by(ada.get("/")) for _ in range(3)] == ["shop-2", "shop-2", "shop-2"]
+
+
+def test_a_lost_reply_is_a_timeout_after_the_effect():
+    """Under exploration the fault strikes at the request: the handler has run, and the client waits in vain."""
+    with World(schedule=Choices([(0, 1)], [Lost()])) as world:
+        world.deploy(shop, instances=1)
+        ada = world.client("ada")
+        with pytest.raises(httpx.ReadTimeout):
+            ada.post("/count/visits")
+        assert (world.redis.client().get("visits"), world.now) == ("1", 5)
+        assert [(e.who, e.what, e.to) for e in world.trace if e.kind == "fault"] == [
+            ("shop-1", "the reply is lost", "ada")
+        ]
 
 
 def test_an_outage_of_a_deployment_refuses_at_once(world):

@@ -143,6 +143,17 @@ def test_a_partition_between_an_instance_and_a_store(world):
     assert [ada.post("/count/a").json() for _ in range(2)] == [{"count": 2}, {"count": 3}]
 
 
+def test_a_place_that_is_none(world):
+    """A typo in a partition is not silently nothing."""
+    world.deploy(shop, instances=1)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        world.partition("shop-9", "redis")
+    assert str(caught.value) == (
+        "There is no place 'shop-9' in this world; there are: shop, shop-1, redis, database, objects, mail, and each "
+        "client's name."
+    )
+
+
 # -- the end
 
 

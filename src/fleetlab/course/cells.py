@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Collection, Sequence
+import symtable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _MAGIC = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
@@ -35,16 +36,24 @@ def names(source: str) -> Names:
         seen = frozenset(name for pair in _DEFINED.findall(source) for name in pair if name)
         return Names(frozenset(), seen, frozenset(re.findall(r"[^\W\d]\w*", source)))
     bound = frozenset(name for statement in tree.body for name in _binds(statement))
-    stored: set[str] = set()
-    used: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else stored).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            stored.add(node.name)
-        elif isinstance(node, ast.alias):
-            stored.add((node.asname or node.name).split(".")[0])
-    return Names(bound, frozenset(stored), frozenset(used - _BUILTINS))
+    top = symtable.symtable(plain(source), "cell", "exec")
+    inner = [symbol for table in _inside(top) for symbol in table.get_symbols() if symbol.is_global()]
+    maybe = [symbol for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()]
+    maybe += [symbol for symbol in inner if symbol.is_assigned()]
+    used = _texts(symbol for symbol in top.get_symbols() if symbol.is_referenced())
+    # What a function's body uses is looked up when it is called: by then the whole cell has run.
+    used |= _texts(symbol for symbol in inner if symbol.is_referenced()) - bound
+    return Names(bound, _texts(maybe), used - _BUILTINS)
+
+
+def _inside(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    for child in table.get_children():
+        yield child
+        yield from _inside(child)
+
+
+def _texts(symbols: Iterable[symtable.Symbol]) -> frozenset[str]:
+    return frozenset(symbol.get_name() for symbol in symbols)
 
 
 def _binds(statement: ast.stmt) -> list[str]:

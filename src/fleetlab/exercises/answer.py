@@ -44,8 +44,14 @@ def _function(answer: Any) -> str:
     except ValueError:  # a builtin that does not tell its parameters: deploying it will show
         return ""
     except TypeError:
-        return f"{name}{clean(str(inspect.signature(answer)))} must take exactly one parameter, env."
+        return f"{name}({_parameters(answer)}) must take exactly one parameter, env."
     return ""
+
+
+def _parameters(answer: Any) -> str:
+    """Return a function's parameters without their annotations."""
+    found = inspect.signature(answer).parameters.values()
+    return clean(", ".join(str(one.replace(annotation=inspect.Parameter.empty)) for one in found))
 
 
 def _described(answer: Any) -> str:

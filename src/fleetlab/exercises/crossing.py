@@ -40,15 +40,28 @@ class Line:
 
 
 def access(event: Event) -> str:
-    """Return "r" or "w" for a call to a store, and nothing for all other events."""
-    return event.touches[2] if event.kind == "call" and event.touches else ""
+    """Return "r" or "w" for a call to a store, and nothing for all other events.
+
+    A SET NX that found the key, and an EXEC whose watched key had changed, have only looked.
+    """
+    if event.kind != "call" or not event.touches:
+        return ""
+    in_vain = event.reply == "(nil)" and (event.what.startswith(("EXEC", "MULTI")) or " NX" in event.what)
+    return "r" if in_vain and " GET" not in event.what else event.touches[2]
 
 
 def meet(a: Event, b: Event) -> bool:
     """Tell whether two calls touch the same thing and one of them changes it."""
     if not (a.touches and b.touches) or a.touches[0] != b.touches[0] or "w" not in (access(a), access(b)):
         return False
-    return a.touches[1] == b.touches[1] or "*" in (a.touches[1], b.touches[1])
+    return a.touches[1] == b.touches[1] or _reaches(a, b) or _reaches(b, a)
+
+
+def _reaches(all_: Event, one: Event) -> bool:
+    """Tell whether a call that touches everything touches what another does: a transaction names its keys."""
+    if not (all_.touches and one.touches) or all_.touches[1] != "*":
+        return False
+    return not all_.what.startswith("MULTI") or one.touches[1] == "*" or one.touches[1] in all_.what
 
 
 def short(what: str) -> str:
@@ -78,7 +91,7 @@ def _lost_update(line: Line, before: list[Event], between: list[Event], after: l
     """Read, written by another, written: the other's write is gone."""
     for read in reversed([event for event in before if access(event) == "r"]):
         for other in (event for event in between if access(event) == "w" and meet(read, event)):
-            write = next((e for e in after if access(e) == "w" and e.touches[:2] == read.touches[:2]), None)
+            write = next((e for e in after if access(e) == "w" and meet(read, e)), None)
             if write is not None:
                 return _told_lost(line, read, other, write)
     return None

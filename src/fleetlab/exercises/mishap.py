@@ -99,6 +99,8 @@ def _late_effect(fault: Interruption, line: Line) -> Told:
 
 
 def _outage(fault: Interruption, line: Line) -> Told:
-    mark = line.events[fault.at]
+    mark = _mark(fault, line, "outage")
+    if mark is None:
+        return NOTHING
     seconds = f" for {mark.until - mark.time:g} s" if mark.until is not None else ""
     return f"{mark.who} could not be reached{seconds}.", (mark.n,)

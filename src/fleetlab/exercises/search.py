@@ -119,6 +119,7 @@ class Enumerated:
         """Run one schedule again, with a trace and its story."""
         witness = Witness(Choices(deviations, self.faults))
         history, wrong = stage.play(witness, trace=True)
+        witness.check_fit()
         return history.trace, wrong, story(history.trace, witness.notes)
 
     def _neighbour(self, stage: Stage, failure: Failure[Wrong]) -> tuple[Trace | None, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetlab.sim import Deadlock, Runaway, Schedule
-from fleetlab.sim.choices import PREEMPTION
+from fleetlab.sim.choices import PREEMPTION, Nondeterminism
 from fleetlab.world.deployment import DeployError
 from fleetlab.world.memory import CannotCopy
 from fleetlab.world.pool import Pool
@@ -79,6 +79,8 @@ class Stage:
         try:
             task = world.sim.spawn(self.scenario.f, world, self.answer, name="scenario")
             history.result = world.sim.run(until=task)
+        except Nondeterminism:
+            raise
         except (DeployError, CannotCopy) as error:
             return self._not_deployed(error)
         except (Deadlock, Runaway) as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fleetlab.sim.choices import PREEMPTION, Choices
+from fleetlab.sim.choices import PREEMPTION, Choices, Nondeterminism
 from fleetlab.sim.schedule import Step, Stop, Strike
 
 if TYPE_CHECKING:
@@ -45,6 +45,21 @@ class Witness(Choices):
     def __init__(self, choices: Choices) -> None:
         super().__init__(tuple(choices.forced.items()), choices.faults)
         self.notes = Notes()
+        self.misfit: Nondeterminism | None = None
+
+    def _decide(self, kinds: tuple[str, ...], what: str, tasks: Sequence[Task] = ()) -> int:
+        try:
+            return super()._decide(kinds, what, tasks)
+        except Nondeterminism as error:
+            self.misfit = error  # raised in the middle of the answer's code, which may swallow it
+            raise
+
+    def check_fit(self) -> None:
+        """Raise `Nondeterminism` if the choices did not fit the run, after it has ended."""
+        if self.misfit is not None:
+            raise self.misfit
+        if self._position <= self.last:
+            raise Nondeterminism(f"The run had {self._position} choices; this is for one with more than {self.last}.")
 
     def at_step(self, task: Task, others: Sequence[Task], step: Step) -> Task | Strike | Stop | None:
         """Decide as ever, and note the decision."""

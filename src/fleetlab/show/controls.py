@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .front import Errand
 from .inline import said, stylesheet
 
 if TYPE_CHECKING:
@@ -36,9 +38,9 @@ class Controls:
         self.console = console
         self.ticks = w.Play(min=0, max=10**9, interval=round(TICK * 1000), show_repeat=False)
         self.ticks.layout.display = "none"
-        self.ticks.observe(self._tick, "value")
+        self.ticks.observe(Errand(self._tick), "value")
         self.play = w.ToggleButton(description="Play", icon="play", tooltip="Let virtual time pass, or hold it")
-        self.play.observe(self._toggle, "value")
+        self.play.observe(Errand(self._toggle), "value")
         self.speed = w.Dropdown(options=list(SPEEDS.items()), value=0.01, description="speed")
         self.chosen, self.store = w.Dropdown(description="instance"), w.Dropdown(description="store")
         self.version = w.Dropdown(description="version", options=list(console.versions))
@@ -62,7 +64,7 @@ class Controls:
         made = {}
         for name, (icon, tooltip, do) in doing.items():
             made[name] = button(description=name, icon=icon, tooltip=tooltip)
-            made[name].on_click(lambda _, do=do: self.act(do))
+            made[name].on_click(Errand(partial(self.act, do)))
         return made
 
     def _laid_out(self, w: Any) -> Any:
@@ -79,7 +81,9 @@ class Controls:
         for row in rows:
             row.layout.flex_flow = "row wrap"
         # The newest step is at the bottom: a column in reverse scrolls from there.
-        room = w.Layout(height="470px", overflow="auto", display="flex", flex_flow="column-reverse")
+        room = w.Layout(height="520px", overflow="auto", display="flex", flex_flow="column-reverse")
+        self.picture.layout.margin = "0 0 auto 0"
+        self.picture.layout.flex = "0 0 auto"
         picture = w.Box([self.picture], layout=room)
         tables = w.HBox([self.totals, self.instances])
         tables.layout.flex_flow = "row wrap"
@@ -112,14 +116,14 @@ class Controls:
         known = {instance.name: instance.deployment.name for instance in self.console.world.instances}
         return known.get(self.chosen.value, "")
 
-    def _toggle(self, change: Any) -> None:
-        runs = self.ticks.playing = change["new"]
+    def _toggle(self) -> None:
+        runs = self.ticks.playing = self.play.value
         self.play.description, self.play.icon = ("Hold", "pause") if runs else ("Play", "play")
         console = self.console
         console.said, console.trouble = console.trouble or ("Time passes." if runs else "Time stands still."), ""
         self.draw()
 
-    def _tick(self, change: Any) -> None:
+    def _tick(self) -> None:
         if not self.play.value:
             return
         if self.console.advance(self.speed.value * TICK):

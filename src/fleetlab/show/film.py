@@ -16,12 +16,12 @@ from .scene import Scene, scene
 from .stage import Density, columns, heights
 from .words import alt
 
-STEPS = 16
+STEPS = 14
 """How many steps a frame shows."""
 
 _ORDER = ("client", "balancer", "instance", "store", "outside")
 _TAIL = 150.0
-_FRAME = Density(34, 26, 24, 11, True)
+_FRAME = Density(40, 28, 24, 11, True)
 
 
 class Film:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 STATIC = "FLEETLAB_STATIC"
@@ -17,9 +19,38 @@ def live() -> bool:
 
     nbclient and nbval answer no questions, so a cell that they run is not allowed to ask any.
     """
+    return bool(getattr(_kernel(), "_allow_stdin", False)) and os.environ.get(STATIC, "") in ("", "0")
+
+
+def _kernel() -> Any:
+    """Return the kernel of this notebook, or None; imports nothing that is not there already."""
     ipython = sys.modules.get("IPython")
-    kernel = getattr(ipython.get_ipython() if ipython is not None else None, "kernel", None)
-    return bool(getattr(kernel, "_allow_stdin", False)) and os.environ.get(STATIC, "") in ("", "0")
+    return getattr(ipython.get_ipython() if ipython is not None else None, "kernel", None)
+
+
+class Errand:
+    """Something that a widget asks for, done in the kernel's main thread, between two cells.
+
+    JupyterLab lets widgets speak to a thread of their own (a subshell), and a world lives in the thread that made it.
+    Asked for again before it is done, it is done once.
+    """
+
+    def __init__(self, do: Callable[[], Any]) -> None:
+        self._do = do
+        self._asked = False
+
+    def __call__(self, *_: object) -> None:
+        """Do it now, or ask the main thread to; takes whatever a widget says and ignores it."""
+        loop = getattr(_kernel(), "io_loop", None)
+        if loop is None or threading.current_thread() is threading.main_thread():
+            self._do()
+        elif not self._asked:
+            self._asked = True
+            loop.add_callback(self._go)
+
+    def _go(self) -> None:
+        self._asked = False
+        self._do()
 
 
 class Panel:

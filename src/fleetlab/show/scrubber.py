@@ -117,7 +117,7 @@ class _Desk:
         shown = [b for name, b in self.buttons.items() if not (scrubber.alone and name == "First difference")]
         row = w.HBox([shown[0], self.slider, *shown[1:]])
         row.layout.flex_flow = "row wrap"
-        self.widget = w.VBox([w.HTML(stylesheet()), row, self.line, self.states, self.picture])
+        self.widget = w.VBox([w.HTML(stylesheet()), row, self.line, self.picture, self.states])
         self.widget.add_class("fl-panel")
         self.draw()
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .charts import number
-from .front import Panel
-from .inline import said
+from .front import Errand, Panel
+from .inline import said, stylesheet
 from .measure import escape
 
 Range = tuple[float, float] | tuple[float, float, float] | Sequence[Any]
@@ -59,18 +59,20 @@ class Explored(Panel):
 
         self._place, self._line = HTML(), HTML()
         self.sliders = {name: _slider(name, given, self.values[name]) for name, given in self.ranges.items()}
+        draw = Errand(self._draw)
         for slider in self.sliders.values():
-            slider.observe(lambda _: self._draw(), "value")
+            slider.observe(draw, "value")
         row = HBox(list(self.sliders.values()))
         row.layout.flex_flow = "row wrap"
-        widget = VBox([row, self._line, self._place])
+        widget = VBox([HTML(stylesheet()), row, self._line, self._place])
+        widget.add_class("fl-panel")
         self._draw()
         return widget
 
     def _draw(self) -> None:
         self.values = {name: slider.value for name, slider in self.sliders.items()}
         self._line.value = said(self.setting())
-        self._place.value = self._result()["text/html"]
+        self._place.value = f'<div class="fl-live">{self._result()["text/html"]}</div>'
 
 
 def explore(f: Callable[..., Any], **ranges: Range) -> Explored:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Factory = Callable[["Env"], wsgi.App]
 
-TAKEN = ("redis", "database", "objects", "mail", "world", "notebook")
+STORES = ("redis", "database", "objects", "mail")
+TAKEN = (*STORES, "world", "notebook")
 _WANTED = "hand over a function that takes env and returns the app."
 
 
@@ -55,7 +56,7 @@ def check_app(app: Any, name: str) -> wsgi.App:
     if inspect.isclass(app) or not callable(app):
         kind = f"the class {app.__name__}" if inspect.isclass(app) else f"a value of type {type(app).__name__}"
         raise DeployError(f"{name}(env) returned {kind}, not a Flask app: end it with `return app`.")
-    if not _takes(app, 2):
+    if not hasattr(app, "wsgi_app") and not _takes(app, 2):
         kind = getattr(app, "__name__", type(app).__name__)
         raise DeployError(
             f"{name}(env) returned {kind}, which is no WSGI application: return the Flask app, or a function of "

@@ -15,7 +15,7 @@ from fleetlab.sim.patches import adopt
 
 from . import amounts
 from .deployment import Deployment
-from .factory import DeployError, Factory, check_factory, host_name
+from .factory import STORES, TAKEN, DeployError, Factory, host_name
 from .http import TIMEOUT, Client, Sent, Transport, merged
 from .instance import Instance
 from .network import Network
@@ -109,7 +109,6 @@ class World:
         robin, random, least busy or sticky. `env` holds environment variables, `version` a label for the trace.
         Raises `DeployError` for anything that cannot be started, `CannotCopy` for memory that cannot be private.
         """
-        check_factory(app)
         label = host_name(name, app)
         if label in self.deployments:
             raise DeployError(
@@ -228,7 +227,14 @@ class World:
 
     def partition(self, a: Any, b: Any) -> None:
         """Let no message pass between two lanes, say `"shop-1"` and `"redis"`, until `heal`."""
+        for place in (a, b):
+            self._check_place(place if isinstance(place, str) else place.name)
         self.network.partition(a, b)
+
+    def _check_place(self, name: str) -> None:
+        if name not in (*TAKEN, *self.deployments) and self.trace.lane_kind(name) == "world":
+            known = ", ".join([*self.deployments, *(instance.name for instance in self.instances), *STORES])
+            raise ValueError(f"There is no place {name!r} in this world; there are: {known}, and each client's name.")
 
     def heal(self, a: Any = None, b: Any = None) -> None:
         """End one partition, or all of them."""

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import redis
+import sqlalchemy as sa
 from flask import Flask, request, session
 
 HALF_AN_HOUR = 30 * 60
@@ -164,6 +165,29 @@ def no_retry(env: Any) -> Flask:
         return cart
 
     return serve(add, lambda user: json.loads(env.redis.getex(f"cart:{user}", ex=HALF_AN_HOUR) or "[]"))
+
+
+def rewritten_row(env: Any) -> Flask:
+    """Who trusts the transaction: at READ COMMITTED two of them read the same row, and the second one wins."""
+    carts = sa.Table(
+        "carts",
+        sa.MetaData(),
+        sa.Column("user", sa.String, primary_key=True),
+        sa.Column("items", sa.String),
+        sa.Column("expires", sa.Float),
+    )
+    carts.create(env.database, checkfirst=True)
+
+    def use(user: str, *new: str) -> list[str]:
+        now = time.time()
+        with env.database.begin() as db:
+            row = db.execute(sa.select(carts).where(carts.c.user == user, carts.c.expires > now)).first()
+            cart = [*json.loads(row.items if row else "[]"), *new]
+            db.execute(carts.delete().where(carts.c.user == user))
+            db.execute(carts.insert().values(user=user, items=json.dumps(cart), expires=now + HALF_AN_HOUR))
+        return cart
+
+    return serve(use, use)
 
 
 def touched_by_writing(env: Any) -> Flask:
@@ -469,6 +493,31 @@ def lock_a_user(env: Any) -> Flask:
     return serve(add, lambda user: json.loads(env.redis.getex(f"cart:{user}", ex=HALF_AN_HOUR) or "[]"))
 
 
+def rows_in_database(env: Any) -> Flask:
+    """A row an item, with an expiry that each use moves: the database does what it is made for."""
+    items = sa.Table(
+        "items",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("user", sa.String),
+        sa.Column("item", sa.String),
+        sa.Column("expires", sa.Float),
+    )
+    items.create(env.database, checkfirst=True)
+
+    def use(user: str, *new: str) -> list[str]:
+        now = time.time()
+        mine = items.c.user == user
+        with env.database.begin() as db:
+            db.execute(items.delete().where(mine, items.c.expires <= now))
+            db.execute(items.update().where(mine).values(expires=now + HALF_AN_HOUR))
+            for item in new:
+                db.execute(items.insert().values(user=user, item=item, expires=now + HALF_AN_HOUR))
+            return list(db.scalars(sa.select(items.c.item).where(mine).order_by(items.c.id)))
+
+    return serve(use, use)
+
+
 STUB = (stub, "S09-LOST-ITEM")
 
 WRONG = {
@@ -477,6 +526,7 @@ WRONG = {
     "local_lock": (local_lock, "S09-LOST-ITEM"),
     "signed_cookie": (signed_cookie, "S09-LOST-ITEM"),
     "watched_too_late": (watched_too_late, "S09-LOST-ITEM"),
+    "rewritten_row": (rewritten_row, "S09-LOST-ITEM"),
     "swallowed_watch_error": (swallowed_watch_error, "S09-LOST-ITEM"),
     "touched_by_writing": (touched_by_writing, "S09-LOST-ITEM"),
     "cached_reads": (cached_reads, "S09-LOST-ITEM"),
@@ -501,6 +551,7 @@ RIGHT = {
     "watch_and_retry": watch_and_retry,
     "lua": lua,
     "lock_a_user": lock_a_user,
+    "rows_in_database": rows_in_database,
 }
 
 REPLAYED = "homemade_lock"
