@@ -117,10 +117,14 @@ def test_write_that_was_refused_is_no_write() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "sentence"), [("cart", "shop-2 wrote cart between shop-1's read and shop-1's write."), ("other", "")]
+    ("key", "sentence"),
+    [
+        ("cart", "shop-2 wrote cart between shop-1's read and shop-1's write."),
+        ("other", "shop-2 did SET cart between shop-1's GET cart and shop-1's MULTI; SET other 1; SET b 1; EXEC."),
+    ],
 )
 def test_transaction_touches_the_keys_that_it_names(key: str, sentence: str) -> None:
-    """A transaction over several keys overwrites those, and no others."""
+    """A transaction over several keys overwrites those; for others it is an act on what was checked."""
     play = Play().call("shop-1", "GET cart", READ).call("shop-2", "SET cart", WRITE)
     play.add("shop-1", "call", f"MULTI; SET {key} 1; SET b 1; EXEC", "redis")
     play.trace.records[-1].touches = ("redis", "*", "w")

@@ -31,8 +31,8 @@ def stylesheet() -> str:
 
 _OWN = (
     f"{ROOT} svg{{max-width:100%;height:auto;display:block}}{ROOT} table{{margin:0;border-collapse:collapse}}"
-    f"{ROOT} td,{ROOT} th{{text-align:left;padding:1px 14px 1px 0;vertical-align:top;line-height:1.4}}{ROOT} th{{white-space:nowrap}}"
-    f"{ROOT} img{{max-width:100%;height:auto}}"
+    f"{ROOT} td,{ROOT} th{{text-align:left;padding:1px 14px 1px 0;vertical-align:top;line-height:1.4}}"
+    f"{ROOT} th{{white-space:nowrap}}{ROOT} img{{max-width:100%;height:auto}}"
     ".fl-panel{gap:4px}.fl-panel button:focus-visible,.fl-panel select:focus-visible{"
     "outline:2px solid currentColor;outline-offset:1px}"
 )

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from .kernel import Simulation
 
 PATIENCE = 3.0
-"""Real seconds without a single turn before code counts as stuck."""
+"""Seconds of the processor without a single turn before code counts as stuck; ten times as many if it only waits.
+
+The processor's seconds, because a loaded machine takes long for little.
+"""
 
 _sleep = time.sleep
+_processor = time.process_time
 _main_thread = threading.main_thread().ident
 _watched: dict[int, list[Simulation]] = {}
 _patrols = False
@@ -68,8 +72,9 @@ def _patrol() -> None:
     seen: dict[int, tuple[Simulation, int]] = {}
     quiet: dict[int, float] = {}
     while True:
-        tick = min(0.25, PATIENCE / 2)
+        tick, began = min(0.25, PATIENCE / 2), _processor()
         _sleep(tick)
+        spent = max(min(tick, _processor() - began), tick / 10)
         for thread in [thread for thread in seen if thread not in _watched]:
             del seen[thread]
         for thread, sims in list(_watched.items()):
@@ -77,7 +82,7 @@ def _patrol() -> None:
             if sim is None:
                 continue
             state = (sim, sim.turns)
-            quiet[thread] = quiet.get(thread, 0.0) + tick if seen.get(thread) == state else 0.0
+            quiet[thread] = quiet.get(thread, 0.0) + spent if seen.get(thread) == state else 0.0
             seen[thread] = state
             if quiet[thread] >= PATIENCE and not _imports(thread):
                 _end(sim, thread)

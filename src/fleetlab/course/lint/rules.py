@@ -260,6 +260,7 @@ def _numbers(text: str) -> set[str]:
 def _quoted(text: str) -> set[str]:
     """Return the numbers of two digits or more, and decimals, that stand in prose outside code, titles and years."""
     text = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]+>", " ", text, flags=re.DOTALL)
+    text = re.sub(r"(?<!\*)\*[^*\n]+\*(?!\*)", " ", text)  # titles of sources
     text = re.sub(r"^#.*$|\(?\b(?:19|20)\d\d\b\)?", " ", text, flags=re.MULTILINE)
     text = re.sub(r"\b(?:RFC|HTTP|SHA|HS|lesson|lessons|section|DDIA|E[CS])[ -]?\d[\d_.]*(?: and \d+)?", " ", text)
     found = re.findall(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w])", text)
