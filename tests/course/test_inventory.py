@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetlab.course.inventory import DEPTHS, complaints, curriculum, practices, tagged
+from fleetlab.course.inventory import DEPTHS, complaints, curriculum, practices, tagged, uncovered
 from fleetlab.exercises import Exercise
 
 ROOT = Path(__file__).parents[2]
@@ -59,3 +59,35 @@ def test_a_missing_tag_is_complained_about() -> None:
 def test_tags_are_read_from_lessons_and_solutions() -> None:
     """A lesson's own cells and its lab's check cells both count."""
     assert {cell.source for cell in tagged(ROOT, "09_sessions")} == {"notebooks", "solutions"}
+
+
+def test_sections_that_are_open_are_known() -> None:
+    """A ready lesson leaves nothing of its sections open; a section that nobody has written yet is open as a whole."""
+    assert [row.id for entry in READY for section in entry.sections for row in uncovered(section, ROOT)] == []
+    assert len(uncovered("10.2", ROOT)) == len([row for row in practices() if row.section == "10.2"]) > 0
+
+
+HEAD = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\n---\n"
+TAGS = '["practice:s09-stateless-jwt", "exercise:a"]'
+CODE = f"```{{code-cell}} ipython3\n:tags: {TAGS}\n1\n```\n"
+PROSE = f'+++ {{"tags": {TAGS}}}\n\nText.\n'
+
+
+@pytest.mark.parametrize(
+    ("lesson", "lab", "complaint"),
+    [
+        (CODE, CODE, []),
+        (PROSE, CODE, ["s09-stateless-jwt (exercise) is carried by no code cell of the lesson."]),
+        (CODE, PROSE, ["s09-stateless-jwt (exercise) is on no check cell of the lab."]),
+        (CODE, "Nothing.\n", ["s09-stateless-jwt (exercise) is on no check cell of the lab."]),
+    ],
+)
+def test_an_exercise_row_is_shown_in_the_lesson_and_checked_in_the_lab(
+    tmp_path: Path, lesson: str, lab: str, complaint: list[str]
+) -> None:
+    """A tag on prose, or in one of the two alone, is not enough."""
+    for folder, text in (("notebooks", lesson), ("solutions", lab)):
+        (tmp_path / "lessons" / folder).mkdir(parents=True)
+        (tmp_path / "lessons" / folder / "09_x.md").write_text(HEAD + text, "utf-8")
+    entry = replace(READY[0], lesson="09_x", sections=("9",), exercises=("a",))
+    assert [sentence for sentence in complaints(tmp_path, entry) if "stateless-jwt" in sentence] == complaint

@@ -663,6 +663,15 @@ def test_token_that_no_longer_fits_is_told_so() -> None:
         exercise.replay(deep, right)
 
 
+def test_nothing_cannot_be_replayed() -> None:
+    """A token needs an answer, and says so."""
+    exercise = counter()
+    token = exercise.verdict(racy).token
+    for answer, sentence in ((None, "There is no answer yet"), (Flask("shop"), "check\\(\\) got an app")):
+        with pytest.raises(ValueError, match=sentence):
+            exercise.replay(token, answer)
+
+
 def test_answer_of_another_kind_has_its_own_complaint() -> None:
     """An exercise whose answer is no app says itself what it wants."""
 

@@ -8,7 +8,8 @@ import pytest
 from toys import count, counter, racy, right, shop
 
 from fleetlab.exercises import Exercise
-from fleetlab.exercises.search import Enumerated, Seeded, differ, read_ticket, ticket
+from fleetlab.exercises.search import Enumerated, differ, read_ticket, ticket
+from fleetlab.exercises.seeds import Seeded
 from fleetlab.exercises.verdict import FAILED, NEVER_FINISHED, PASSED, RAISED
 from fleetlab.sim.choices import PREEMPTION, Nondeterminism
 from fleetlab.sim.explore import Bounds

@@ -102,6 +102,29 @@ def test_the_sum_of_deviations_is_bounded_and_each_kind_has_its_cap() -> None:
     assert max(kinds.get("kill", 0) for kinds in spent) == 1
 
 
+def test_the_memory_of_one_process_is_interleaved_before_its_first_step() -> None:
+    """Count in memory, then write: a task preempted at its first step overwrites what its sibling wrote."""
+
+    def one(schedule: Choices) -> str | None:
+        sim = Simulation(schedule=schedule, trace=False)
+        process, memory, store = Process(sim, "shop-1"), [0], [0]
+
+        def count() -> None:
+            memory[0] += 1
+            mine = memory[0]
+            step("write", ("store", "n", "w"), to="store")
+            store[0] = mine
+
+        for _ in range(2):
+            process.spawn(count)
+        sim.run()
+        return None if store == [2] else f"stored {store[0]}"
+
+    failure = Explorer(one).explore().failure
+    assert failure is not None
+    assert (failure.what, failure.spent) == ("stored 1", {PREEMPTION: 1})
+
+
 def test_a_token_is_short_and_reads_back() -> None:
     """A replay token names the scenario and each deviation in at most twenty characters."""
     text = token(1, ((4, 1), (13, 2), (44, 12)))

@@ -139,10 +139,10 @@ def test_a_task_that_swallows_its_death_is_parked(sim: Simulation, shop: Process
     assert len(tries) == 50
 
 
-def test_a_task_that_swallows_its_death_and_takes_no_step_is_parked(
+def test_a_task_that_swallows_its_death_and_takes_no_step_is_ended(
     sim: Simulation, shop: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The watchdog leaves a dead task that spins, also where the kill came from outside a run."""
+    """The watchdog ends a dead task that spins, also where the kill came from outside a run."""
     monkeypatch.setattr(watchdog, "PATIENCE", 0.1)
 
     def spin() -> None:
@@ -156,7 +156,7 @@ def test_a_task_that_swallows_its_death_and_takes_no_step_is_parked(
     sim.run(until=1)
     shop.kill()
     sim.run(until=2)
-    assert (task.finished, sim.parked, sim.now) == (True, [task], 2.0)
+    assert (task.finished, sim.tasks, sim.now) == (True, {}, 2.0)
 
 
 def test_an_error_on_the_way_out_of_a_dead_task_is_nobodys(sim: Simulation, shop: Process) -> None:

@@ -46,6 +46,17 @@ def swallows_in_two_loops() -> None:
             time.time()
 
 
+def swallows_and_remembers() -> None:
+    """Remember the last of what is raised, for ever."""
+    last = None
+    while True:
+        try:
+            while last is last:
+                pass
+        except BaseException as error:
+            last = error
+
+
 def counts_in_a_library() -> None:
     """Let a library loop for ever."""
     import statistics
@@ -66,6 +77,7 @@ def waits_for_the_machine() -> None:
         (spins, 2, "the loop at line {}  while True: takes no step and never ends"),
         (swallows, 2, "the loop at line {}  while True: takes no step and never ends"),
         (swallows_in_two_loops, 4, "the loop at line {}  while True: takes no step and never ends"),
+        (swallows_and_remembers, 5, "the loop at line {}  while last is last: takes no step and never ends"),
         (counts_in_a_library, 4, "the code at line {}  statistics.fmean(iter(int, 1)) takes no step and never ends"),
         pytest.param(
             waits_for_the_machine,
@@ -138,3 +150,17 @@ def test_the_loop_around_a_line(source: str, number: int, line: int, monkeypatch
     """The innermost `while` counts, else the innermost `for`; source that cannot be parsed has none."""
     monkeypatch.setattr(watchdog.linecache, "getlines", lambda name: source.splitlines(keepends=True))
     assert watchdog.loop_line("cell", 1, number) == line
+
+
+def test_the_stack_is_still_guarded_afterwards() -> None:
+    """After stuck code was ended, endless recursion is an error, not the end of Python."""
+    sim = Simulation()
+    sim.spawn(swallows)
+    with pytest.raises(Runaway):
+        sim.run()
+
+    def endless() -> None:
+        endless()
+
+    with pytest.raises(RecursionError):
+        endless()

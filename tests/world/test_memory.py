@@ -500,3 +500,14 @@ def test_a_load_copies_what_is_reached_and_no_more():
     assert made.load()("ada") == ["tea"]
     assert made.load()("bob") == ["tea"]
     assert len(made._steps) == 15
+
+
+def test_classes_that_a_library_decorates_with_generated_code_are_shared() -> None:
+    """SQLAlchemy's Column and Table carry methods made by exec; they are the library's all the same."""
+    from sqlalchemy import Column, Integer, MetaData, Table
+
+    def factory(env: object) -> bool:
+        table = Table("items", MetaData(), Column("id", Integer, primary_key=True))
+        return isinstance(table.c.id, Column)
+
+    assert image(factory).load()(None)

@@ -93,15 +93,23 @@ def complaints(root: Path, entry: Entry) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def uncovered(section: str, root: Path) -> list[Practice]:
+    """Return the practices of a section of the article that no lesson carries at their depth yet."""
+    lessons = [entry.lesson for entry in curriculum() if section in entry.sections]
+    cells = [cell for lesson in lessons for cell in tagged(root, lesson)]
+    return [row for row in practices() if row.section == section and _missing(row, cells)]
+
+
 def _missing(practice: Practice, cells: list[Tagged]) -> str:
     tag = f"practice:{practice.id}"
     carriers = [cell for cell in cells if tag in cell.tags]
-    if practice.depth in ("exercise", "demo") and not any(cell.kind == "code" for cell in carriers):
-        return f"{practice.id} ({practice.depth}) is carried by no code cell."
+    shown = any(cell.kind == "code" and cell.source == "notebooks" for cell in carriers)
+    if practice.depth in ("exercise", "demo") and not shown:
+        return f"{practice.id} ({practice.depth}) is carried by no code cell of the lesson."
     if practice.depth == "exercise" and not any(_checks(cell) for cell in carriers):
         return f"{practice.id} (exercise) is on no check cell of the lab."
     return "" if carriers else f"{practice.id} ({practice.depth}) is carried by no cell."
 
 
 def _checks(cell: Tagged) -> bool:
-    return cell.source == "solutions" and any(tag.startswith("exercise:") for tag in cell.tags)
+    return cell.source == "solutions" and cell.kind == "code" and any(tag.startswith("exercise:") for tag in cell.tags)

@@ -29,18 +29,25 @@ def split(source: str, place: str) -> tuple[str, str]:
     """Return a code cell as it stands in the solution and in the lab; `place` names the cell in errors."""
     solution: list[str] = []
     lab: list[str] = []
-    region = ""
+    region, opened = "", 0
     for number, line in enumerate(source.splitlines(), 1):
         found = MARKER.match(line)
         if found:
-            region = _turn(region, found[1] == "/", found[2], f"{place}, line {number}")
+            region, opened = _turn(region, found[1] == "/", found[2], f"{place}, line {number}"), number
         elif STRAY.search(line):
             raise MarkerError(f"{place}, line {number}: a marker stands alone on its line, as `# <stub>`.")
         else:
             _sort(line, region, solution, lab, f"{place}, line {number}")
     if region:
-        raise MarkerError(f"{place}: <{region}> is never closed.")
+        raise MarkerError(f"{place}, line {opened}: <{region}> is never closed.")
     return "\n".join(solution), "\n".join(lab)
+
+
+def refuse(source: str, place: str) -> None:
+    """Raise MarkerError for a marker where none belongs: in prose, and in a lesson."""
+    for number, line in enumerate(source.splitlines(), 1):
+        if STRAY.search(line):
+            raise MarkerError(f"{place}, line {number}: markers belong into the code of lessons/solutions/ alone.")
 
 
 def _turn(region: str, closes: bool, name: str, place: str) -> str:

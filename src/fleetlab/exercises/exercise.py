@@ -39,11 +39,12 @@ from fleetlab.sim.explore import Bounds
 from fleetlab.sim.faults import Kill, Late, Lost, Pause
 from fleetlab.sim.schedule import Fault
 
-from .answer import Complaint, app_factory
+from .answer import Complaint, app_factory, unwritten
 from .history import History
 from .judge import Judge
 from .progress import Progress
-from .search import Enumerated, Seeded, Strategy, read_ticket
+from .search import Enumerated, Strategy, read_ticket
+from .seeds import Seeded
 from .shield import Shield
 from .solution import find_solution
 from .stage import EVENTS, HORIZON, Limits, Stage
@@ -205,9 +206,11 @@ class Exercise:
     def replay(self, replay_token: str, answer: Any) -> Trace:
         """Run the one schedule that a token stands for and return its trace, which draws itself.
 
-        Raises ValueError, in a sentence, for a token of another exercise or of another answer.
+        Raises ValueError, in a sentence, for a token of another exercise or of another answer, and for no answer.
         """
         number, deviations = self._read(replay_token)
+        if unwritten(answer) or self.complaint(answer):
+            raise plainly(ValueError(self.complaint(answer) or "There is no answer yet that could be run."))
         scenario = self.scenarios[number]
         try:
             with Shield() as shield:

@@ -1,6 +1,6 @@
-"""How a scenario is searched for a failure: every schedule within bounds, or many seeds.
+"""How a scenario is searched for a failure: here, every schedule within bounds.
 
-A strategy is the only thing that tells the two kinds of scenario apart; another kind needs another strategy.
+A strategy is the only thing that tells kinds of scenario apart; another kind (see `seeds`) is another strategy.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Enumerated:
 
     def search(self, stage: Stage, tick: Tick) -> Finding:
         """Explore up to the first failure, which is a shortest, or the end of the budget."""
-        explorer = Explorer(_Repeating(stage, self.faults), self.faults, self.bounds, same=_same, progress=tick)
+        explorer = Explorer(_Repeating(stage, self.faults), self.faults, self.bounds, same=same, progress=tick)
         try:
             result = explorer.explore()
         except Stuck as stuck:
@@ -158,56 +158,6 @@ class _Repeating:
         return wrong
 
 
-class Seeded:
-    """One run a seed, in the order and with the latencies that the seed draws."""
-
-    def __init__(self, seeds: int) -> None:
-        self.seeds = seeds
-
-    @property
-    def bound(self) -> str:
-        """How many seeds."""
-        return plural(self.seeds, "seed")
-
-    def held(self, runs: int) -> str:
-        """Return the number of seeds."""
-        return f"held in {runs} of {plural(runs, 'seed')}"
-
-    def search(self, stage: Stage, tick: Tick) -> Finding:
-        """Run every seed, and count those that fail; the first of them is shown."""
-        failed: list[tuple[int, Wrong]] = []
-        for seed in range(1, self.seeds + 1):
-            tick(seed)
-            try:
-                wrong = stage.run(seed=seed)
-            except Stuck as stuck:
-                return Finding(seed, "", stuck.wrong, f"With seed {seed}", ((seed, 0),))
-            if wrong is not None:
-                failed.append((seed, wrong))
-                if wrong.outcome != FAILED:
-                    break
-        if not failed:
-            return Finding(self.seeds, f"{plural(self.seeds, 'seed')}: latencies and orders drawn at random")
-        return self._failed(stage, failed)
-
-    def _failed(self, stage: Stage, failed: list[tuple[int, Wrong]]) -> Finding:
-        seed, wrong = failed[0]
-        deviations = ((seed, 0),)
-        (trace, again, told), (other, _, _) = self.replay(stage, deviations), self.replay(stage, deviations)
-        differ(([str(e) for e in trace], [str(e) for e in other]))
-        if again is None or not _same(again, wrong):
-            raise Nondeterminism("The failure did not come back when the same seed was run again.")
-        how = f"In {len(failed)} of {plural(self.seeds, 'seed')}, first with seed {seed}"
-        return Finding(self.seeds, "", wrong, how, deviations, told.sentence, trace)
-
-    def replay(self, stage: Stage, deviations: Deviations) -> tuple[Trace, Wrong | None, Story]:
-        """Run one seed again, with a trace."""
-        if len(deviations) != 1:
-            raise Nondeterminism("A scenario of seeds is replayed by one seed.")
-        history, wrong = stage.play(trace=True, seed=deviations[0][0])
-        return history.trace, wrong, Story("", ())
-
-
 def _less(lacking: Sequence[str], spent: dict[str, int]) -> str:
     if not lacking:
         return "Another order of events: it passes"
@@ -233,7 +183,7 @@ def _how(runs: int, spent: dict[str, int]) -> str:
     return f"{after}, with {preemptions} and {faults or 'no fault'}"
 
 
-def _same(a: Wrong, b: Wrong) -> bool:
+def same(a: Wrong, b: Wrong) -> bool:
     return (a.outcome, a.id) == (b.outcome, b.id)
 
 

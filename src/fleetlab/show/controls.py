@@ -81,7 +81,7 @@ class Controls:
         for row in rows:
             row.layout.flex_flow = "row wrap"
         # The newest step is at the bottom: a column in reverse scrolls from there.
-        room = w.Layout(height="520px", overflow="auto", display="flex", flex_flow="column-reverse")
+        room = w.Layout(height="500px", overflow="auto", display="flex", flex_flow="column-reverse")
         self.picture.layout.margin = "0 0 auto 0"
         self.picture.layout.flex = "0 0 auto"
         picture = w.Box([self.picture], layout=room)

@@ -103,7 +103,7 @@ class Choices:
 
     def _at_step(self, task: Task, others: Sequence[Task], step: Step) -> Task | Strike | Stop | None:
         free, self._eager = task is self._eager, None
-        rivals = list(others) if self._preemptible(task, step) else []
+        rivals = list(others) if self._preemptible(task, others, step) else []
         faults = () if self.calm else self.faults
         strikes = [(fault.name, strike) for fault in faults for strike in fault.strikes(task, step)]
         index = 0
@@ -125,9 +125,18 @@ class Choices:
         self.causality.upset(name, index)
         return strike
 
-    def _preemptible(self, task: Task, step: Step) -> bool:
-        """Tell whether somebody else may go first: not where that was the last choice, or where it changes nothing."""
-        return task is not self._fresh and step.kind not in ("response", "ready") and not self.calm
+    def _preemptible(self, task: Task, others: Sequence[Task], step: Step) -> bool:
+        """Tell whether somebody else may go first, and that is no choice already made.
+
+        A task that has just been chosen was chosen before the others, which cost nothing; only what it did since in
+        the memory of its own process can make a difference, to another task of that process.
+        """
+        if self.calm or step.kind in ("response", "ready"):
+            return False
+        if task is not self._fresh:
+            return True
+        kin = task.process is not None and any(other.process is task.process for other in others)
+        return kin and task not in self._parked
 
     def _let(self, chosen: Task) -> Task:
         self._fresh = chosen

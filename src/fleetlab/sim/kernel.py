@@ -160,10 +160,11 @@ class Simulation:
         try:
             self._drive(driver)
         except watchdog.Stuck:  # it struck where the stuck code had just ended
-            stuck = next((task.lane for task in self.tasks if task.dead), "Somebody")
+            who = next((task.lane for task in self.tasks if task.dead), "Somebody")
+            error = self._interrupt or self._stuck(who)
             self._mend()
             self._interrupt = None
-            raise self._stuck(stuck) from None
+            raise error from None
         except Abandoned:
             raise
         except BaseException:
@@ -451,21 +452,21 @@ class Simulation:
         task.deaths += 1
         if task.deaths < _SWALLOWED_DEATHS:
             raise Killed
-        self._park(task)
+        self.park(task)
 
-    def _park(self, task: Task) -> None:
+    def park(self, task: Task) -> None:
         """Leave the running task for ever, wherever it stands."""
         self.parked.append(task)
         task.error = Killed()
         self.end(task)
         task.parent.switch()
 
-    def give_up(self, task: Task) -> None:
-        """Leave the running task for ever because it takes no step; unless it is dead already, the run ends."""
+    def strike(self, task: Task) -> None:
+        """Let the running task die because it takes no step; unless it was dead already, the run ends with it."""
         if not task.doomed:
             self._interrupt = self._stuck(task.lane)
+            task.doomed, task.parent = True, self.outside()
         self.stuck = ""
-        self._park(task)
 
     def _stuck(self, who: str) -> Runaway:
         return Runaway(f"{who} is stuck: {self.stuck}")

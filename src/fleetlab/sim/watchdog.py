@@ -35,15 +35,20 @@ _patrols = False
 
 
 class Stuck(BaseException):
-    """Raised by the watchdog inside code that takes no step; made there, it leaves that code for ever.
+    """Raised by the watchdog inside code that takes no step; code that swallows it is left for ever, where it stands.
 
-    Code that swallows every exception in an endless loop could not be ended by raising one.
+    That is found out where the instance is given up, not where it is made: Python 3.11 makes it while a guard of the
+    stack is raised, which would stay so.
     """
 
     def __init__(self) -> None:
-        task = current_task()
-        if task is not None and not task.finished:
-            task.sim.give_up(task)
+        self.task = current_task()
+        if self.task is not None and not self.task.finished:
+            self.task.sim.strike(self.task)
+
+    def __del__(self) -> None:
+        if self.task is not None and self.task is current_task() and not self.task.finished:
+            self.task.sim.park(self.task)
 
 
 def watch(sim: Simulation) -> None:

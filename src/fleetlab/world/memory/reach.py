@@ -130,6 +130,8 @@ def is_learner_class(cls: type) -> bool:
         return _is_python_class(cls) and vars(builtins).get(cls.__name__) is not cls
     if is_learner_module(cls.__module__):
         return True
+    if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls:
+        return False  # its module knows it, whatever its decorators have made of its methods
     return any(_poses_as(function, cls.__module__) for function in vars(cls).values())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGCompiler, PGDDLCompiler, PGIdentifierPreparer, PGTypeCompiler
@@ -68,7 +68,7 @@ class FleetDialect(SQLiteDialect_pysqlite):
     type_compiler_cls = PGTypeCompiler  # type: ignore[assignment]
     preparer = PGIdentifierPreparer  # type: ignore[assignment]
     colspecs = COLSPECS
-    ischema_names: Any = {**SQLiteDialect_pysqlite.ischema_names, **REFLECTED}
+    ischema_names: Any = {**SQLiteDialect_pysqlite.ischema_names, **REFLECTED}  # noqa: RUF012 - as the base class has it
     execution_ctx_cls: Any = default.DefaultExecutionContext
 
     supports_alter = True
