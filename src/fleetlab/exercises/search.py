@@ -184,6 +184,7 @@ def _how(runs: int, spent: dict[str, int]) -> str:
 
 
 def same(a: Wrong, b: Wrong) -> bool:
+    """Tell whether two failures are of one kind."""
     return (a.outcome, a.id) == (b.outcome, b.id)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .redis import RedisServer
 
 T = TypeVar("T")
+KEPT = 200
+"""How many requests a lesson's world remembers; a check's remembers all."""
 
 REMOVAL = (0.1, 1.0)
 """How long a load balancer takes to hear that an instance is removed, in virtual seconds."""
@@ -59,7 +62,7 @@ class World:
         self.changes = WaitQueue("the network")
         self.network.on_change(lambda kind: self.changes.notify_all())
         self.deployments: dict[str, Deployment] = {}
-        self.sent: list[Sent] = []
+        self.sent: MutableSequence[Sent] = deque(maxlen=KEPT) if pool is None else []
         self.pool = pool or Pool()
         self._clients = 0
         self._ticks = 0
