@@ -161,7 +161,8 @@ def test_kill_before_the_answer() -> None:
 
 def test_kill_before_a_request() -> None:
     """An instance that waits for requests dies before one."""
-    play = Play().interrupt("kill", "ada", "POST /visit", "shop", "request").add("shop-2", "kill", "SIGKILL")
+    play = Play().interrupt("kill", "task-1/3", "POST /visit", "shop", "request").add("shop-2", "kill", "SIGKILL")
+    play.add("ada", "request", "POST /visit", "shop-1")
     assert play.told() == Story("shop-2 was killed before ada's POST /visit.", (0,))
 
 

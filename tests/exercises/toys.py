@@ -24,7 +24,7 @@ def counter(key: str = "01.counter", **bounds: Any) -> Exercise:
         ada, bob = world.client("ada"), world.client("bob")
         world.together(lambda: ada.post("/visit"), lambda: bob.post("/visit"))
         page = world.client("owner").get("/visits")
-        return DIED if page.status_code == 502 else page.json()["visits"]
+        return DIED if page.status_code in (502, 503) else page.json()["visits"]
 
     two_visits.must("LOST-VISIT", "every acknowledged visit is counted")(nothing_lost)
     return exercise

@@ -209,8 +209,9 @@ class Exercise:
         Raises ValueError, in a sentence, for a token of another exercise or of another answer, and for no answer.
         """
         number, deviations = self._read(replay_token)
-        if unwritten(answer) or self.complaint(answer):
-            raise plainly(ValueError(self.complaint(answer) or "There is no answer yet that could be run."))
+        complaint = "There is no answer yet that could be run." if unwritten(answer) else self.complaint(answer)
+        if complaint:
+            raise plainly(ValueError(complaint))
         scenario = self.scenarios[number]
         try:
             with Shield() as shield:

@@ -42,7 +42,9 @@ def _kill(fault: Interruption, line: Line) -> Told:
     if mark is None:
         return NOTHING
     if fault.step.kind == "request" and mark.who != fault.lane:
-        return f"{mark.who} was killed before {fault.lane}'s {short(fault.step.what)}.", (mark.n,)
+        asked = [event for event in line.events[fault.at :] if (event.kind, event.what) == ("request", fault.step.what)]
+        client = asked[0].who if asked else fault.lane  # a task does not know its client's name yet
+        return f"{mark.who} was killed before {client}'s {short(fault.step.what)}.", (mark.n,)
     around, done = _around(fault, line)
     return f"{mark.who} was killed{around}.", (*done, mark.n)
 

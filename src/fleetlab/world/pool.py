@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetlab.sim import Simulation
 
+from . import routing
 from .memory import Image, image
 
 if TYPE_CHECKING:
@@ -48,4 +49,6 @@ class Pool:
         found = self._images.get(id(factory))
         if found is None or found[0] is not factory:
             found = self._images[id(factory)] = (factory, image(factory))
+        else:
+            routing.remember()  # the same app is built again, and will be many times more
         return found[1]
