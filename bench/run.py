@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import answer_cases
 import cases
 import explore_cases
 
@@ -21,7 +22,7 @@ def main() -> None:
     options = parser.parse_args()
     table = Table("what", "measured", "reach", "")
     results = []
-    for name, reach, case in [*cases.CASES, *explore_cases.CASES]:
+    for name, reach, case in [*cases.CASES, *explore_cases.CASES, *answer_cases.CASES]:
         if options.only not in name:
             continue
         value, unit = case()
