@@ -150,7 +150,7 @@ def test_the_repaired_shop_keeps_the_cart_through_a_kill_of_a_real_process(tmp_p
     source = tmp_path / "shop.py"
     source.write_text(repaired_shop(), "utf-8")
     ports = [free_port() for _ in range(3)]
-    command = [sys.executable, "-m", "fleetlab.world.real", f"{source}:shop", "--port"]
+    command = [sys.executable, "-m", "fleetlab.world.real", f"{source}:repaired_shop", "--port"]
     shops = [
         subprocess.Popen([*command, str(port)], env={**os.environ, "NAME": f"shop-{n}"})
         for n, port in enumerate(ports, 1)
@@ -158,14 +158,14 @@ def test_the_repaired_shop_keeps_the_cart_through_a_kill_of_a_real_process(tmp_p
     try:
         for port in ports:
             wait_until_up(port)
-        user = f"ada-{os.getpid()}"
+        sid = httpx.post(f"http://127.0.0.1:{ports[0]}/login/ada").cookies["sid"]
         for port, item in zip(ports, ("tea", "milk", "honey"), strict=True):
-            httpx.post(f"http://127.0.0.1:{port}/cart/{item}", cookies={"user": user}).raise_for_status()
+            httpx.post(f"http://127.0.0.1:{port}/cart/{item}", cookies={"sid": sid}).raise_for_status()
         shops[1].send_signal(signal.SIGKILL)
         shops[1].wait()
         for port in (ports[0], ports[2]):
-            cart = httpx.get(f"http://127.0.0.1:{port}/cart", cookies={"user": user}).json()["cart"]
-            assert sorted(cart) == ["honey", "milk", "tea"]
+            cart = httpx.get(f"http://127.0.0.1:{port}/cart", cookies={"sid": sid}).json()["cart"]
+            assert cart == {"honey": 1, "milk": 1, "tea": 1}
     finally:
         for shop in shops:
             shop.kill()
