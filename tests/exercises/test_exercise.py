@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import select
 import signal
 import sys
 import threading
@@ -373,6 +374,20 @@ def test_code_that_never_finishes_is_ended_and_named(visit: Any, sentence: str) 
     assert (found.outcome, found.id) == (NEVER_FINISHED, "S01-NEVER-FINISHED")
     assert sentence in found.sentence
     assert time.perf_counter() - began < 15
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no signal to wake it")
+def test_code_that_waits_outside_the_simulation_is_no_pressed_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog wakes what waits in the operating system by the signal of Ctrl-C: the check goes on all the same."""
+    monkeypatch.setattr(watchdog, "PATIENCE", 0.1)
+
+    def visit(env: Any) -> None:
+        select.select([], [], [], 30)
+
+    with pytest.raises(CheckFailed) as raised:
+        counter().check(shop(visit))
+    assert raised.value.id == "S01-NEVER-FINISHED"
+    assert "select.select([], [], [], 30)" in raised.value.verdict.sentence
 
 
 def test_deadlock_names_who_holds_what() -> None:

@@ -26,7 +26,7 @@ class History:
     @property
     def sent(self) -> list[Sent]:
         """Every request of every client, with its answer or its error."""
-        return list(self.world.sent)
+        return self.world.sent
 
     @property
     def acknowledged(self) -> list[Sent]:

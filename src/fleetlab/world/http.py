@@ -87,14 +87,14 @@ class Transport(httpx.BaseTransport):
         sent = Sent(self.sender, request.method, path, world.tick(), world.now, request)
         world.sent.append(sent)
         try:
-            sent.response = self._send(request, self.sender, path)
-            sent.status = sent.response.status_code
+            response = sent.response = self._send(request, self.sender, path)
+            sent.status = response.status_code
         except httpx.HTTPError as error:
             sent.error = type(error).__name__
             raise
         finally:
             sent.ended, sent.seconds = world.tick(), world.now - sent.time
-        return sent.response
+        return response
 
     def _send(self, request: httpx.Request, sender: str, path: str) -> httpx.Response:
         deployment, world = self._find(request), self.world

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from .redis import RedisServer
 
 T = TypeVar("T")
-KEPT = 200
-"""How many requests a lesson's world remembers; a check's remembers all."""
 
 REMOVAL = (0.1, 1.0)
 """How long a load balancer takes to hear that an instance is removed, in virtual seconds."""
@@ -62,7 +59,7 @@ class World:
         self.changes = WaitQueue("the network")
         self.network.on_change(lambda kind: self.changes.notify_all())
         self.deployments: dict[str, Deployment] = {}
-        self.sent: MutableSequence[Sent] = deque(maxlen=KEPT) if pool is None else []
+        self.sent: list[Sent] = []
         self.pool = pool or Pool()
         self._clients = 0
         self._ticks = 0
