@@ -15,7 +15,7 @@ from flask import Flask
 import fleetlab
 from fleetlab import World
 from fleetlab.sim import Simulation
-from measure import BEST, bare, best
+from measure import BEST, RAM_ENGINE, bare, best
 
 ROOT = Path(__file__).parents[1]
 Case = Callable[[], tuple[float, str]]
@@ -90,12 +90,9 @@ run(); print(best(run))
 
 SQL_BARE = (
     BEST
+    + RAM_ENGINE
     + """
-import sqlalchemy as sa, tempfile, os
-path = os.path.join(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None), "x.db")
-engine = sa.create_engine(f"sqlite:///{path}")
 with engine.begin() as c:
-    c.execute(sa.text("PRAGMA journal_mode=WAL")); c.execute(sa.text("PRAGMA synchronous=off"))
     c.execute(sa.text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")); c.execute(sa.text("INSERT INTO t VALUES (1, 0)"))
 query = sa.text("SELECT n FROM t WHERE id = :id")
 def run():

@@ -12,7 +12,7 @@ from typing import Any
 from fleetlab.exercises import Exercise
 from fleetlab.exercises.stage import Stage
 from fleetlab.sim.choices import Choices
-from measure import BEST, bare, best
+from measure import BEST, RAM_ENGINE, bare, best
 
 Case = Callable[[], tuple[float, str]]
 
@@ -90,12 +90,8 @@ def sql_worker(engine: Any) -> None:
 
 SQL_TWO = (
     BEST
+    + RAM_ENGINE
     + """
-import sqlalchemy as sa, tempfile, os
-path = os.path.join(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None), "x.db")
-engine = sa.create_engine(f"sqlite:///{path}")
-with engine.begin() as c:
-    c.execute(sa.text("PRAGMA journal_mode=WAL")); c.execute(sa.text("PRAGMA synchronous=off"))
 def work():
     with engine.begin() as c:
         n = c.execute(sa.text("SELECT n FROM t WHERE id = 1")).scalar()

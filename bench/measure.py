@@ -26,6 +26,14 @@ def bare(code: str) -> float:
     return float(result.stdout.split()[-1])
 
 
+RAM_ENGINE = """
+import sqlalchemy as sa, tempfile, os
+path = os.path.join(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None), "x.db")
+engine = sa.create_engine(f"sqlite:///{path}")
+with engine.begin() as c:
+    c.execute(sa.text("PRAGMA journal_mode=WAL")); c.execute(sa.text("PRAGMA synchronous=off"))
+"""
+
 BEST = """
 import gc, time
 def best(f, rounds=5):

@@ -36,8 +36,8 @@ class Choice:
 class Choices:
     """The schedule of one explored run.
 
-    `deviations` are followed, everything else is default. `caps` bounds each kind of deviation, `total` their sum;
-    `known` remembers states across runs: a run that reaches one of them is given up.
+    `deviations` are followed, everything else is default; `spent` is what they cost, by kind. `known` remembers states
+    across runs: a run that reaches one of them is given up. While `calm` is true nothing is a choice.
     """
 
     explores = True

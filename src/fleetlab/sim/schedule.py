@@ -55,6 +55,9 @@ class Schedule(Protocol):
     seconds. With `explores` true steps take no time, and `choose` and `at_step` decide every turn.
     """
 
+    calm: bool
+    """While true every turn takes its default, and nothing is explored."""
+
     @property
     def explores(self) -> bool:
         """Whether the schedule makes every choice itself."""
@@ -77,6 +80,7 @@ class Seeded:
     """A schedule drawn from one seed: the same seed gives the same order of events, another seed another."""
 
     explores = False
+    calm = False
 
     def __init__(self, seed: int | str = 0) -> None:
         # Two streams, so that one more task does not change how long everything takes.

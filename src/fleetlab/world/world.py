@@ -136,15 +136,11 @@ class World:
     def calm(self) -> Iterator[None]:
         """Explore nothing meanwhile: everybody runs in the default order, without faults."""
         schedule = self.sim.schedule
-        before = getattr(schedule, "calm", None)
-        if before is None:
-            yield
-            return
-        schedule.calm = True  # type: ignore[attr-defined]
+        before, schedule.calm = schedule.calm, True
         try:
             yield
         finally:
-            schedule.calm = before  # type: ignore[attr-defined]
+            schedule.calm = before
 
     def client(
         self,
