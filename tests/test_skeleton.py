@@ -92,9 +92,9 @@ def test_make_has_the_target(name: str) -> None:
 
 
 def test_ci_runs_the_tests_then_the_lint() -> None:
-    """Continuous integration runs what the README tells a person to run, then the lint."""
+    """Continuous integration adds the developers' tools, runs what the README tells a person to run, then the lint."""
     steps = re.findall(r"^make (\w+)", text(".ci/run"), re.MULTILINE)
-    assert steps == ["test", "lint"]
+    assert steps == ["dev", "test", "lint"]
     assert "make test" in text("README.md")
 
 

