@@ -34,7 +34,7 @@ def lesson(tmp_path: Path) -> Book:
     (tmp_path / "notebooks").mkdir()
     cells = (
         text(1, OPENING),
-        code(2, "from fleetlab import World", "", "setup"),
+        code(2, 'from fleetlab import World, course_map\n\ncourse_map("09")', "the map", "setup"),
         text(3, "**Predict:** how many?"),
         code(4, "print(66)", "66\n", "practice:s09-shared-session-need"),
         text(5, "It is 66. **Predict:** and now?"),
@@ -60,7 +60,8 @@ BROKEN = {
     "one-title": lambda book: opening(book, "# Who", "Who"),
     "minutes-and-needs": lambda book: opening(book, "25 min", "a while"),
     "you-will": lambda book: opening(book, "- compare it\n", ""),
-    "short-set-up": lambda book: with_cell(book, 2, code(2, "x = 1\n" * 6)),
+    "short-set-up": lambda book: with_cell(book, 2, code(2, "x = 1\n" * 5 + 'course_map("09")')),
+    "place-on-the-map": lambda book: with_cell(book, 2, code(2, 'course_map("08")')),
     "something-runs-early": lambda book: opening(book, "It is lost.", "word " * 250),
     "predictions": lambda book: with_cell(book, 5, text(5, "It is 66.")),
     "ending": lambda book: ending(book, "- three\n", ""),

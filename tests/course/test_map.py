@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+from pantry import cell, notebook, store
+
 from fleetlab.course.map import CourseMap, Stop, course_map
 from fleetlab.course.progress import ProgressFile
 
@@ -66,3 +68,17 @@ def test_it_reads_the_course_and_the_progress(course: Path) -> None:
     assert str(course_map("07")) == "▶ 07 Where is the jam? · 0/2 passed · next · you are here"
     ProgressFile().update(lambda progress: progress.checked("07.jam", "").checked("07.tea", ""))
     assert str(course_map()) == "✓ 07 Where is the jam? · 2/2 passed · done"
+
+
+def test_a_place_shows_what_leads_to_it_and_what_it_opens(course: Path) -> None:
+    """Everything needed on the way is there; of what follows, the next step alone."""
+    names = "01_introduction 02_disposable_instances 09_sessions 10_transactions 10_1_schema_migrations"
+    for name in names.split():
+        store(course / "notebooks" / f"{name}.ipynb", notebook(cell(f"# {name}", kind="markdown")))
+    assert [stop.name for stop in course_map("02").stops] == [
+        "01_introduction",
+        "02_disposable_instances",
+        "09_sessions",
+        "10_transactions",
+    ]
+    assert [stop.name for stop in course_map("10_1").stops][-2:] == ["10_transactions", "10_1_schema_migrations"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
@@ -167,6 +168,25 @@ def test_an_answer_that_does_not_repeat_itself_is_named_with_its_first_differing
 
     with pytest.raises(Nondeterminism, match="Step 1 was"):
         Explorer(one).explore()
+
+
+def test_code_that_swallows_what_does_not_repeat_itself_is_found_out() -> None:
+    """A choice that is gone is raised in the middle of the explored code; the explorer hears of it all the same."""
+    runs: list[int] = []
+
+    def task() -> None:
+        with contextlib.suppress(Exception):
+            step("write", ("store", "a", "w"))
+
+    def one(schedule: Choices) -> None:
+        runs.append(1)
+        sim = Simulation(schedule=schedule, trace=False)
+        for name in ("t", "u", "v")[: 3 if len(runs) == 1 else 2]:
+            sim.spawn(task, name=name)
+        sim.run()
+
+    with pytest.raises(Nondeterminism, match="had no alternative"):
+        Explorer(one, prune=False).explore()
 
 
 def test_beyond_the_budget_runs_are_sampled_and_the_result_says_so() -> None:

@@ -37,6 +37,26 @@ def answering(answer):
     return shop
 
 
+def test_headers_are_latin_1_as_wsgi_has_them(world):
+    """A name with an accent in a header reaches the client, and breaks nobody's task."""
+    world.deploy(answering(lambda: ("", 200, {"X-User": "Zo\xeb"})), name="shop")
+    assert world.client("ada").get("/").headers["x-user"] == "Zo\xeb"
+
+
+def test_gateways_own_502_is_told_from_an_apps(world):
+    """An app may answer 502 for a service behind it; that is an answer, and its connection was not cut off."""
+    world.deploy(answering(lambda: ("stock failed", 502)), name="shop")
+    world.deploy(shop, name="other")
+    ada = world.client("ada")
+    ada.get("http://shop/")
+    assert [(sent.status, sent.cut_off) for sent in world.sent] == [(502, False)]
+    world.spawn(lambda: ada.get("http://other/slow/1.0"))
+    world.run(0.002)
+    world["other-1"].kill()
+    world.run(1)
+    assert [(sent.status, sent.cut_off) for sent in world.sent][1:] == [(502, True)]
+
+
 # -- timeouts and refusals
 
 

@@ -41,6 +41,16 @@ def test_outage_ends_by_itself(network):
     assert network.state("shop-1", "redis") == ""
 
 
+def test_outages_that_overlap_end_with_the_last(network):
+    """A short outage does not cut a long one short; what is no length is refused."""
+    network.outage("redis", 10)
+    network.outage("redis", 1)
+    network.sim.run(until=9)
+    assert network.state("shop-1", "redis") == "outage"
+    with pytest.raises(ValueError, match=r"outage\(seconds\) is a number of seconds, 0 or more, not -1"):
+        network.outage("redis", -1)
+
+
 def test_places_may_be_objects(network):
     """Whatever has a name is a place."""
     network.partition(Process(network.sim, "shop-1"), "redis")

@@ -15,7 +15,7 @@ DONE, NEXT, BEGUN, OPEN, WAITS = "done", "next", "begun", "open", "waits"
 SIGNS = {DONE: "✓", NEXT: "▶", BEGUN: "◐", OPEN: "○", WAITS: "·"}
 """A sign for each state, so that none is told by colour alone."""
 
-_WIDE, _TALL, _DOWN, _ACROSS, _EDGE, _MOST = 182.0, 66.0, 44.0, 16.0, 16.0, 5
+_WIDE, _TALL, _DOWN, _ACROSS, _EDGE, _TOP, _MOST = 182.0, 66.0, 44.0, 16.0, 16.0, 26.0, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ class CourseMap:
 
 
 def course_map(here: str = "") -> CourseMap:
-    """Return the map of the course that lies here, and this learner's progress; `here` is its name or number."""
+    """Return the map of the course that lies here, and this learner's progress.
+
+    With the name or number of a lesson it shows that lesson's place alone: what leads to it, and what it opens.
+    """
     from .folder import course_folder
     from .outline import next_up, outline
     from .progress import ProgressFile
@@ -86,7 +89,16 @@ def course_map(here: str = "") -> CourseMap:
         )
         for lesson in plan
     ]
-    return CourseMap(tuple(stops), next((stop.name for stop in stops if here in (stop.name, number(stop.name))), ""))
+    place = next((stop.name for stop in stops if here in (stop.name, number(stop.name))), "")
+    return CourseMap(tuple(_around(stops, place) if place else stops), place)
+
+
+def _around(stops: Sequence[Stop], here: str) -> list[Stop]:
+    """Return a lesson with all that leads to it and those that follow right after it."""
+    near, steps = {here}, {stop.name: stop.needs for stop in stops}
+    while more := {need for name in near for need in steps.get(name, ())} - near:
+        near |= more
+    return [stop for stop in stops if stop.name in near or here in _direct(stops)[stop.name]]
 
 
 def _status(done: bool, following: bool, begun: bool, unmet: bool) -> str:
@@ -151,8 +163,8 @@ def _places(stops: Sequence[Stop]) -> tuple[dict[str, Place], float, float]:
     for depth, row in enumerate(rows):
         left = (wide - len(row) * _WIDE - (len(row) - 1) * _ACROSS) / 2
         for n, name in enumerate(row):
-            places[name] = left + n * (_WIDE + _ACROSS), _EDGE + depth * (_TALL + _DOWN)
-    return places, wide, _EDGE + max(len(rows), 1) * (_TALL + _DOWN) - _DOWN + 38
+            places[name] = left + n * (_WIDE + _ACROSS), _TOP + depth * (_TALL + _DOWN)
+    return places, wide, _TOP + max(len(rows), 1) * (_TALL + _DOWN) - _DOWN + 38
 
 
 def _road(brush: Brush, start: Place, end: Place) -> None:

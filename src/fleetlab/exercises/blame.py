@@ -109,7 +109,7 @@ def silence(history: History) -> Wrong | None:
     if not all(instance.process.alive for instance in world.instances):
         return None
     for sent in history.sent:
-        if sent.status == 502 or sent.error == "RemoteProtocolError":
+        if sent.cut_off:
             sentence = f"{sent.client}'s {sent.method} {sent.path} was cut off: its handler ended without an answer."
             return Wrong(RAISED, "RAISED", sentence)
     return None

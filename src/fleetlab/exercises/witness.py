@@ -45,14 +45,6 @@ class Witness(Choices):
     def __init__(self, choices: Choices) -> None:
         super().__init__(tuple(choices.forced.items()), choices.faults)
         self.notes = Notes()
-        self.misfit: Nondeterminism | None = None
-
-    def _decide(self, kinds: tuple[str, ...], what: str, tasks: Sequence[Task] = ()) -> int:
-        try:
-            return super()._decide(kinds, what, tasks)
-        except Nondeterminism as error:
-            self.misfit = error  # raised in the middle of the answer's code, which may swallow it
-            raise
 
     def check_fit(self) -> None:
         """Raise `Nondeterminism` if the choices did not fit the run, after it has ended."""

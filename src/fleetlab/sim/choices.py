@@ -59,6 +59,7 @@ class Choices:
         self.made: list[tuple[int, str]] = []
         self.causality = Causality()
         self.calm = False
+        self.misfit: Nondeterminism | None = None
         self._position = 0
         self._fresh: Task | None = None
         self._parked: set[Task] = set()
@@ -161,7 +162,10 @@ class Choices:
         self._position += 1
         index = self.forced.get(position, 0)
         if index >= len(kinds):
-            raise Nondeterminism(f"At {what}, choice {position} had no alternative {index} when it was repeated.")
+            self.misfit = Nondeterminism(
+                f"At {what}, choice {position} had no alternative {index} when it was repeated."
+            )
+            raise self.misfit  # in the middle of the answer's code, which may swallow it
         if position > self.last:
             self.open.append(Choice(position, kinds))
         elif index:

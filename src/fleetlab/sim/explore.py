@@ -126,10 +126,13 @@ class Explorer(Generic[F]):
         self.runs += 1
         self.progress(self.runs)
         try:
-            return self.run(schedule)
+            what = self.run(schedule)
         except Abandoned:
             self.cut += 1
             return None
+        if schedule.misfit is not None:
+            raise schedule.misfit
+        return what
 
     def _branch(
         self,

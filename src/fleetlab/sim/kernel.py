@@ -139,7 +139,7 @@ class Simulation:
             self._spawned += 1
             return f"task-{self._spawned}"
         if parent.doomed:
-            self._die(parent)
+            self.die(parent)
         parent.children += 1
         return f"{parent.locals['key']}/{parent.children}"
 
@@ -266,7 +266,7 @@ class Simulation:
     def _until(self, task: Task, when: float) -> None:
         """Queue the running task for `when` and hand over to whoever is next."""
         if task.doomed:
-            self._die(task)
+            self.die(task)
         self._turns_left = left = self._turns_left - 1
         if self._slow or left <= 0:
             self._slowly(task, when)
@@ -285,7 +285,7 @@ class Simulation:
         """Let the running task, which stands in a `WaitQueue`, wait for its turn or for `timeout` virtual seconds."""
         try:
             if task.doomed:
-                self._die(task)
+                self.die(task)
             task.timed = timeout is not None
             if timeout is not None:
                 self._queue(task, self.now + max(0.0, timeout))
@@ -447,7 +447,7 @@ class Simulation:
         finally:
             watchdog.unwatch()
 
-    def _die(self, task: Task) -> None:
+    def die(self, task: Task) -> None:
         """Raise `Killed` again in a dead task; one that swallows it for ever is parked."""
         task.deaths += 1
         if task.deaths < _SWALLOWED_DEATHS:
@@ -507,7 +507,7 @@ class Simulation:
         fault = ""
         if self._explores:
             if task.doomed:
-                self._die(task)
+                self.die(task)
             fault = self._explored_step(task, Step(kind, what, to, touches))
         else:
             self._until(task, self.now + self.schedule.latency(latency))
@@ -535,7 +535,7 @@ class Simulation:
             self._unqueue(decision)
             decision.switch()
             if task.doomed:
-                self._die(task)
+                self.die(task)
 
     def _others(self) -> list[Task]:
         """Return the tasks that could go on at this moment, the one that has been ready longest first."""

@@ -51,6 +51,12 @@ class Sent:
         return 200 <= self.status < 400
 
     @property
+    def cut_off(self) -> bool:
+        """Whether the connection ended without an answer: the client saw it, or the balancer's own 502 for it."""
+        gateway = self.response is not None and "gateway" in self.response.extensions
+        return gateway or self.error == "RemoteProtocolError"
+
+    @property
     def outcome(self) -> str:
         """How the request ended: its status, or the exception that its client saw."""
         return str(self.status or self.error or "no answer")
@@ -161,8 +167,9 @@ class Transport(httpx.BaseTransport):
         if exchange.answer is None:
             return self._bad_gateway(exchange, request, sender)
         headers = exchange.answer.headers + instance.deployment.balancer.stick(instance, request)
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]  # as PEP 3333 has it
         body = Body(exchange, timeout, world.call)
-        response = Response(exchange.answer.status, headers=headers, stream=body, request=request)
+        response = Response(exchange.answer.status, headers=encoded, stream=body, request=request)
         response.call = world.call
         return response
 
@@ -170,7 +177,8 @@ class Transport(httpx.BaseTransport):
         """Return what the load balancer says for an instance that died before it answered."""
         name, sim = exchange.instance.name, self.world.sim
         sim.trace.add(sim.now, name, "response", "502 Bad Gateway", sender)
-        return httpx.Response(502, text=f"{name} closed the connection.", request=request)
+        text = f"{name} closed the connection."
+        return httpx.Response(502, text=text, request=request, extensions={"gateway": True})
 
     def _healed(self, sender: str, places: tuple[str, ...], timeout: float | None) -> bool:
         """Wait until no partition lies between a client and `places`, at most `timeout` virtual seconds."""

@@ -10,6 +10,8 @@ from fleetlab.sim import Simulation
 from fleetlab.sim.kernel import STORE_LATENCY
 from fleetlab.sim.schedule import Latency
 
+from . import amounts
+
 HOP_LATENCY: Latency = (0.001, 0.003)
 """How long one HTTP hop takes, in virtual seconds, unless `Network.slow` says otherwise."""
 
@@ -55,9 +57,12 @@ class Network:
                 self._changed(one, "heal", "connected", to=other)
 
     def outage(self, name: Any, seconds: float) -> None:
-        """Let nobody reach `name` for `seconds` of virtual time; its open connections drop, it recovers by itself."""
-        name = _name(name)
-        until = self._down[name] = self.sim.now + seconds
+        """Let nobody reach `name` for `seconds` of virtual time; its open connections drop, it recovers by itself.
+
+        Raises ValueError for what is no length.
+        """
+        name, seconds = _name(name), amounts.seconds(seconds, "outage(seconds)")
+        until = self._down[name] = max(self._down.get(name, 0.0), self.sim.now + seconds)
         self._changed(name, "outage", "out of reach", until=until)
 
     def slow(self, to: Any, low: float, high: float) -> None:

@@ -15,7 +15,7 @@ import redis.lock
 import redis.retry
 from redis.utils import SENTINEL
 
-from fleetlab.sim import Killed, Record, Task, WaitQueue, current_task
+from fleetlab.sim import Record, Task, WaitQueue, current_task
 from fleetlab.sim.trace import Touches
 
 from .redis_socket import Socket
@@ -56,7 +56,7 @@ class Link(FakeRedisConnection):  # type: ignore[misc]
         task = current_task()
         if task is not None:
             if task.doomed:
-                raise Killed
+                task.sim.die(task)
             self._reach(task, connected=False)
         self.disconnect()
         self._shaking = True

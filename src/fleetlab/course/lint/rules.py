@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
+from ..map import number
 from .book import Book, Cell
 
 CAP = 20
@@ -88,12 +90,20 @@ def short_set_up(book: Book) -> Iterator[str]:
 
 
 @rule("lesson")
+def place_on_the_map(book: Book) -> Iterator[str]:
+    """The set-up cell ends with the lesson's place in the course."""
+    place = f'course_map("{number(Path(book.path).stem)}")'
+    if place not in (_lines(book.code[0])[-1:] if book.code else []):
+        yield f"the set-up cell does not end with {place}."
+
+
+@rule("lesson")
 def something_runs_early(book: Book) -> Iterator[str]:
-    """Something real runs within 200 words."""
+    """Something real runs within 200 words; the map in the set-up cell is not it."""
     words = 0
     for cell in book.cells:
         words += cell.words if cell.kind == "markdown" else 0
-        if cell.kind == "code" and any(cell.outputs):
+        if cell.kind == "code" and any(cell.outputs) and cell is not book.code[0]:
             if words > WORDS_BEFORE_RUN:
                 yield f"{words} words come before the first output; {WORDS_BEFORE_RUN} are the limit."
             return
