@@ -9,6 +9,10 @@ import time
 from collections.abc import Callable
 
 
+class NotHere(Exception):
+    """A case that this machine lacks something for; the text says what."""
+
+
 def best(f: Callable[[], object], rounds: int = 5) -> float:
     """Return the least processor seconds that `f` takes in several rounds: the round that was disturbed least."""
     times = []

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from desk import Desk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 CONSOLE = """
 from flask import Flask

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from .commands import check, doctor, hints, new, replay, reset, start, status, transfer, watch
+from .commands import check, doctor, grade, hints, new, replay, reset, start, status, transfer, watch
 from .mistake import Mistake
 from .progress import reason
 
@@ -58,6 +58,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     transfer.export,
     transfer.import_,
+    grade.grade,
     new.new,
 )
 for _command in _COMMANDS:

@@ -75,16 +75,20 @@ class Judge:
             if kernel.lost:
                 break
             ran = self._ran[number] = kernel.run(source(self.cells[number]), self.seconds)
-            found = {verdict.get("exercise"): result(verdict, ran.seconds) for verdict in verdicts(ran)}
+            found = self.heard(number, ran)
             name = check_of(self.cells[number])
             if name and name not in told:
                 told.add(name)
                 yield found.get(self.lab.key(name)) or self._missed(name, number)
             elif not name:
-                self._elsewhere.update((str(key), judged) for key, judged in found.items())
+                self._elsewhere.update(found)
         for name in self.wanted:
             if name not in told:
                 yield self._elsewhere.get(self.lab.key(name)) or self._missed(name, None)
+
+    def heard(self, number: int, ran: Ran) -> dict[str, Result]:
+        """Return the results that a cell published, by their exercises' keys."""
+        return {str(verdict.get("exercise")): result(verdict, ran.seconds) for verdict in verdicts(ran)}
 
     def plan(self) -> list[int]:
         """Return which cells to run, in order: other exercises' checks are left out, and answers that nobody needs."""

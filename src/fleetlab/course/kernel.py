@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty
 from time import monotonic, perf_counter
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from .mistake import Mistake
 
@@ -72,6 +72,9 @@ class Kernel:
     `preload` are modules that it imports while it starts. `lost` says that it died or does not stop.
     """
 
+    ran: type[Ran] = Ran
+    """What notes a cell's outputs."""
+
     def __init__(self, folder: Path, preload: Sequence[str] = ()) -> None:
         from jupyter_client.manager import KernelManager
 
@@ -91,7 +94,7 @@ class Kernel:
         except Exception as error:  # no kernel specification, no interpreter, no port: one sentence each
             raise Mistake(f"No kernel starts here ({_brief(error)}); `fleetlab doctor` says more.") from None
 
-    def __enter__(self) -> Kernel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -119,7 +122,7 @@ class Kernel:
     def run(self, source: str, seconds: float) -> Ran:
         """Run one cell, for at most so many real seconds; an endless one is interrupted, and the kernel goes on."""
         self.ready()
-        ran, began = Ran(), perf_counter()
+        ran, began = self.ran(), perf_counter()
         request = self._client.execute(source, allow_stdin=False)
         if not self._follow(request, ran, seconds) and not self.lost:
             ran.timed_out = True
