@@ -72,6 +72,25 @@ def test_sticky_falls_to_another_when_the_pinned_one_is_gone(fleet):
     assert ada.cookies["SERVED_BY"] != "shop-1"
 
 
+def test_source_address_pins_a_client_without_a_cookie(fleet):
+    """Its address draws its instance; who asks under the same address gets the same one."""
+    world = fleet("source address")
+    served = {name: {by(world.client(name).get("/")) for _ in range(3)} for name in ("ada", "bob", "eve", "joe")}
+    assert {len(names) for names in served.values()} == {1}
+    assert len(set().union(*served.values())) > 1
+
+
+def test_source_address_moves_only_the_clients_of_who_left(fleet):
+    """The others stay where they are (rendezvous hashing)."""
+    world = fleet("source address")
+    clients = [world.client(f"user-{n}") for n in range(30)]
+    before = [by(client.get("/")) for client in clients]
+    world["shop-2"].kill()
+    after = [by(client.get("/")) for client in clients]
+    assert min(Counter(before).values()) >= 5
+    assert [one == other for one, other in zip(before, after, strict=True)] == [one != "shop-2" for one in before]
+
+
 def test_a_dead_instance_is_skipped_and_forgotten(fleet):
     """The first refused connection takes it out; no client sees an error."""
     world = fleet("round robin")
