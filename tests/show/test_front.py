@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from kernels import kernel
 
-from fleetlab.show.front import VIEW, Errand, live
+from fleetlab.show.front import VIEW, Errand, live, unattended
 from fleetlab.show.predict import predict
 
 
@@ -24,6 +24,15 @@ def test_a_program_that_runs_a_notebook_gets_no_widget(monkeypatch: pytest.Monke
     """nbclient and nbval record text and HTML only: no model id, which is random."""
     kernel(monkeypatch, watched=False)
     assert set(predict("How many?")._repr_mimebundle_()) == {"text/plain", "text/html"}
+
+
+def test_a_page_made_for_others_is_told_from_a_persons_and_from_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unattended is a kernel that nobody sits at; a plain interpreter is no notebook at all."""
+    assert not unattended()
+    kernel(monkeypatch, watched=True)
+    assert not unattended()
+    kernel(monkeypatch, watched=False)
+    assert unattended()
 
 
 def test_a_build_can_ask_for_static_forms(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,25 @@ class TestIsolation:
             actor.commit()
         assert ada.run("SELECT count(*) FROM carts") == [(2,)]
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE seats SET taken = :n",
+            "UPDATE seats SET taken = :n RETURNING taken + :n",
+            "UPDATE seats SET taken = :n WHERE id = :n + 5 RETURNING taken + :n",
+            "DELETE FROM seats WHERE id = :n + 5 RETURNING id + :n",
+        ],
+    )
+    def test_change_waits_wherever_its_parameters_stand(self, database_stage: Stage, change: str) -> None:
+        """Before the condition, in it, after it, or without one."""
+        database_stage.setup(*SEATS)
+        ada, bob = database_stage.actor(), database_stage.actor()
+        ada.run("UPDATE seats SET taken = 1")
+        second = bob.start(change, n=2)
+        assert second.waits
+        ada.commit()
+        assert second.result()
+
     def test_update_that_matches_nothing_goes_past_an_open_write(self, database_stage: Stage) -> None:
         """A statement without a matching row returns at once, whatever others hold."""
         database_stage.setup(*SEATS)

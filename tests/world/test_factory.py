@@ -165,7 +165,8 @@ def test_memory_that_cannot_be_private():
         ({"env": ["A=1"]}, "env holds environment variables: a dict such as {'MODE': 'test'}, not ['A=1']."),
         (
             {"balancer": "robin"},
-            "A load balancer has no policy 'robin'; choose one of round robin, random, least busy, sticky.",
+            "A load balancer has no policy 'robin'; choose one of round robin, random, least busy, sticky, source "
+            "address.",
         ),
     ],
 )

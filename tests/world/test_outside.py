@@ -95,3 +95,26 @@ def test_outside_a_task_a_letter_goes_at_once():
     world = World()
     world.mail.send("ada", "Hello", "from a cell")
     assert world.mail.sent == [Letter("ada", "Hello", "from a cell", "outside", 0.0, None)]
+
+
+def test_plain_smtp_takes_no_notice_of_ids():
+    """Where ids are not looked at, every letter goes; where they are, a repeat is kept apart."""
+    for deduplicates, sent, repeats in ((True, 1, 1), (False, 2, 0)):
+        world = World()
+        world.mail.deduplicates = deduplicates
+        for _ in range(2):
+            world.mail.send("ada", "Receipt", message_id="receipt-1")
+        assert (len(world.mail.sent), len(world.mail.repeats)) == (sent, repeats)
+
+
+def test_a_mail_server_that_says_nothing():
+    """The letters go, their senders time out, and the next one is answered again."""
+    with World(seed=1) as world:
+        world.deploy(shop, instances=1)
+        world.mail.lose_replies(2)
+        ada = world.client(timeout=None)
+        answers = [ada.post(f"/{order}").status_code for order in (1, 2, 3)]
+        assert answers == [500, 500, 200]
+        assert [letter.subject for letter in world.mail.sent] == ["Receipt 1", "Receipt 2", "Receipt 3"]
+        assert {type(error).__name__ for _, error in world["shop-1"].errors} == {"TimeoutError"}
+        assert [e.reply for e in world.trace if e.kind == "call"] == ["TimeoutError", "TimeoutError", "accepted"]

@@ -834,6 +834,130 @@ def test_blocked_consumers_share(stage):
     assert got == [[{"n": "2"}], [{"n": "1"}], [], None]
 
 
+@contract
+def test_history_read_renews_the_hold(stage):
+    """Reading one's own pending entries again counts as a delivery, and nobody may claim them for a while."""
+    r, key = stage.client(), stage.key("orders")
+    entry = r.xadd(key, {"n": 1})
+    r.xgroup_create(key, "g", id="0")
+    r.xreadgroup("g", "ann", {key: ">"})
+    stage.sleep(4)
+    assert _fields(r.xreadgroup("g", "ann", {key: "0"})) == [{"n": "1"}]
+    assert r.xautoclaim(key, "g", "heir", min_idle_time=stage.ms(3))[1] == []
+    assert r.xpending_range(key, "g", entry, entry, 1)[0]["times_delivered"] == 2
+
+
+@contract
+def test_claim_of_ids_alone_renews_without_counting(stage):
+    """XCLAIM JUSTID by the holder is a heartbeat: the entry is fresh again, and the deliveries stay as they are."""
+    r, key = stage.client(), stage.key("orders")
+    entry = r.xadd(key, {"n": 1})
+    r.xgroup_create(key, "g", id="0")
+    r.xreadgroup("g", "ann", {key: ">"})
+    stage.sleep(4)
+    assert r.xclaim(key, "g", "ann", 0, [entry], justid=True) == [entry]
+    assert r.xautoclaim(key, "g", "heir", min_idle_time=stage.ms(3))[1] == []
+    assert r.xpending_range(key, "g", entry, entry, 1)[0]["times_delivered"] == 1
+
+
+@contract
+def test_noack_leaves_nothing_pending(stage):
+    """With NOACK an entry is over when it is handed out: nobody can claim it, and it counts as delivered."""
+    r, key = stage.client(), stage.key("orders")
+    r.xadd(key, {"n": 1})
+    r.xgroup_create(key, "g", id="0")
+    assert _fields(r.xreadgroup("g", "ann", {key: ">"}, noack=True)) == [{"n": "1"}]
+    assert r.xpending(key, "g")["pending"] == 0
+    assert r.xautoclaim(key, "g", "heir", min_idle_time=0)[1] == []
+    assert _fields(r.xreadgroup("g", "heir", {key: ">"})) == []
+
+
+@contract
+def test_groups_acknowledge_for_themselves(stage):
+    """Each group has every entry, and what one acknowledges is pending in the other."""
+    r, key = stage.client(), stage.key("orders")
+    entry = r.xadd(key, {"n": 1})
+    for group in ("g", "h"):
+        r.xgroup_create(key, group, id="0")
+        assert _fields(r.xreadgroup(group, "ann", {key: ">"})) == [{"n": "1"}]
+    assert r.xack(key, "g", entry) == 1
+    assert (r.xpending(key, "g")["pending"], r.xpending(key, "h")["pending"]) == (0, 1)
+
+
+@contract
+def test_autoclaim_in_portions(stage):
+    """XAUTOCLAIM with COUNT tells where to go on, and 0-0 at the end."""
+    r, key = stage.client(), stage.key("orders")
+    ids = [r.xadd(key, {"n": n}) for n in range(3)]
+    r.xgroup_create(key, "g", id="0")
+    r.xreadgroup("g", "dead", {key: ">"})
+    stage.sleep(1)
+    cursor, first, _ = r.xautoclaim(key, "g", "heir", min_idle_time=0, count=2)
+    assert (cursor, [entry for entry, _ in first]) == (ids[2], ids[:2])
+    cursor, rest, _ = r.xautoclaim(key, "g", "heir", min_idle_time=0, start_id=cursor, count=2)
+    assert (cursor, [entry for entry, _ in rest]) == ("0-0", ids[2:])
+
+
+@contract
+def test_deleted_entries_are_dropped_however_fresh(stage):
+    """XAUTOCLAIM reports what was deleted while pending, also what nobody may claim yet; a history shows it empty."""
+    r, key = stage.client(), stage.key("orders")
+    gone, kept = r.xadd(key, {"n": 1}), r.xadd(key, {"n": 2})
+    r.xgroup_create(key, "g", id="0")
+    r.xreadgroup("g", "ann", {key: ">"})
+    r.xdel(key, gone)
+    assert _fields(r.xreadgroup("g", "ann", {key: "0"})) in ([{}, {"n": "2"}], [None, {"n": "2"}])
+    assert r.xautoclaim(key, "g", "heir", min_idle_time=stage.ms(900)) == ["0-0", [], [gone]]
+    assert [row["message_id"] for row in r.xpending_range(key, "g", "-", "+", 9)] == [kept]
+
+
+@contract
+def test_claim_answers_in_the_order_asked(stage):
+    """XCLAIM returns entries in the order of its arguments."""
+    r, key = stage.client(), stage.key("orders")
+    one, two = (r.xadd(key, {"n": n}) for n in (1, 2))
+    r.xgroup_create(key, "g", id="0")
+    r.xreadgroup("g", "dead", {key: ">"})
+    assert r.xclaim(key, "g", "heir", 0, [two, one]) == [(two, {"n": "2"}), (one, {"n": "1"})]
+
+
+@contract
+def test_pending_entries_by_idle_time_and_consumer(stage):
+    """XPENDING tells who holds what, for how long, and can be asked for the idle ones alone."""
+    r, key = stage.client(), stage.key("orders")
+    old, new = r.xadd(key, {"n": 1}), r.xadd(key, {"n": 2})
+    r.xgroup_create(key, "g", id="0")
+    r.xreadgroup("g", "ann", {key: ">"}, count=1)
+    stage.sleep(4)
+    r.xreadgroup("g", "bob", {key: ">"}, count=1)
+    idle = r.xpending_range(key, "g", "-", "+", 9, idle=stage.ms(3))
+    assert [(row["message_id"], row["consumer"]) for row in idle] == [(old, "ann")]
+    assert [row["message_id"] for row in r.xpending_range(key, "g", "-", "+", 9, consumername="bob")] == [new]
+    assert {row["name"]: row["pending"] for row in r.xinfo_consumers(key, "g")} == {"ann": 1, "bob": 1}
+
+
+@contract
+def test_blocked_reader_of_a_group_that_goes(stage):
+    """Who is blocked in XREADGROUP while the group is destroyed, or its stream deleted, gets an error, not silence."""
+    key = stage.key("orders")
+    for remove, error in (
+        (lambda r: r.xgroup_destroy(key, "g"), "^NOGROUP the consumer group this client was blocked on no longer"),
+        (lambda r: r.delete(key), "^UNBLOCKED the stream key no longer exists$"),
+    ):
+        stage.client().xgroup_create(key, "g", mkstream=True)
+
+        def reader(error=error):
+            with pytest.raises(ResponseError, match=error):
+                stage.client().xreadgroup("g", "ann", {key: ">"}, block=stage.ms(20))
+            return "told"
+
+        def remover(remove=remove):
+            stage.sleep(3)
+            remove(stage.client())
+
+        assert stage.together(reader, remover)[0] == "told"
+
+
 # -- scripts
 
 

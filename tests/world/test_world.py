@@ -149,8 +149,8 @@ def test_a_place_that_is_none(world):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         world.partition("shop-9", "redis")
     assert str(caught.value) == (
-        "There is no place 'shop-9' in this world; there are: shop, shop-1, redis, database, objects, mail, and each "
-        "client's name."
+        "There is no place 'shop-9' in this world; there are: shop, shop-1, redis, database, replica, objects, mail, "
+        "and each client's name."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fleetlab.show.backdrop import DEFS
 from fleetlab.show.brush import Brush, num
+from fleetlab.show.front import unattended
 from fleetlab.show.lanes import document, image
 from fleetlab.show.measure import plain, wrap
 
@@ -65,15 +66,15 @@ class CourseMap:
 
 
 def course_map(here: str = "") -> CourseMap:
-    """Return the map of the course that lies here, and this learner's progress.
+    """Return the map of the course that lies here, and this learner's progress; a page made for others shows none.
 
     With the name or number of a lesson it shows that lesson's place alone: what leads to it, and what it opens.
     """
     from .folder import course_folder
     from .outline import next_up, outline
-    from .progress import ProgressFile
+    from .progress import Progress, ProgressFile
 
-    progress = ProgressFile().read()
+    progress = Progress() if unattended() else ProgressFile().read()
     plan = outline(course_folder(), progress)
     following = next_up(plan, progress.last)
     unmet = {lesson.name for lesson in plan if lesson.exercises and not lesson.done}

@@ -22,6 +22,11 @@ def live() -> bool:
     return bool(getattr(_kernel(), "_allow_stdin", False)) and os.environ.get(STATIC, "") in ("", "0")
 
 
+def unattended() -> bool:
+    """Tell whether a notebook is run for others to read, or to be compared: a kernel runs it, and nobody sits there."""
+    return _kernel() is not None and not live()
+
+
 def _kernel() -> Any:
     """Return the kernel of this notebook, or None; imports nothing that is not there already."""
     ipython = sys.modules.get("IPython")

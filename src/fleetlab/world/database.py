@@ -5,27 +5,32 @@ One write lock stands in place of row locks; `fleetlab.world.sql` holds the part
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy
 
-from fleetlab.sim import Killed, Process, Simulation, WaitQueue, current_task
+from fleetlab.sim import Process, Simulation, WaitQueue, current_task
 from fleetlab.sim.kernel import STORE_LATENCY
 from fleetlab.sim.locks import virtual
 from fleetlab.sim.schedule import Latency
 
-from .sql import dialect, errors, functions
+from . import amounts, migrations
+from .sql import dialect, driver, errors, functions
 from .sql.advisory import Advisory
 from .sql.driver import Connection
 from .sql.file import File
 from .sql.locks import Lock
+from .sql.mishaps import Mishap, Mishaps
 from .sql.pool import QueuePool
 from .sql.session import Session
+from .sql.slots import MAX_CONNECTIONS, SUPERUSER_RESERVED, Slots
 from .sql.statement import Statement
 
 if TYPE_CHECKING:
     from .network import Network
+    from .replica import Replica
 
 _STATEMENTS = 2000
 CONNECT_PATIENCE = 130.0
@@ -33,13 +38,24 @@ CONNECT_PATIENCE = 130.0
 
 
 class Database:
-    """The database server of a world: engines for its processes, outages, and a reset that costs microseconds."""
+    """The database server of a world: engines for its processes, outages, and a reset that costs microseconds.
+
+    `slots` holds `max_connections` and its kin, which a lesson may change; `errors` counts the errors that clients were
+    given, by SQLSTATE.
+    """
+
+    read_only = False
 
     def __init__(
-        self, sim: Simulation, network: Network | None = None, name: str = "database", max_connections: int = 100
+        self,
+        sim: Simulation,
+        network: Network | None = None,
+        name: str = "database",
+        max_connections: int = MAX_CONNECTIONS,
+        superuser_reserved_connections: int = SUPERUSER_RESERVED,
     ) -> None:
         self.name = name
-        self.max_connections = max_connections
+        self.slots = Slots(max_connections, superuser_reserved_connections)
         self.file = File(functions.register)
         self.statements: dict[str, Statement] = {}
         self.sequences: dict[str, int] = {}
@@ -54,8 +70,13 @@ class Database:
     def _bind(self, sim: Simulation, network: Network | None) -> None:
         self.sim, self.network = sim, network
         self.tracing = sim.trace.enabled
+        sim.trace.lane(self.name, "store")
         self.troubled = False
         self._pids = 0
+        self.followers: list[Replica] = []
+        self.slots.renew()
+        self.mishaps = Mishaps()
+        self.errors: Counter[str] = Counter()
         self.lock = Lock(f"the write lock of the {self.name}")
         self.advisory = Advisory()
         self._healed = WaitQueue(f"the network to the {self.name}")
@@ -102,23 +123,24 @@ class Database:
         self._plugs.append(plug)
         if process is not None:
             process.on_death(lambda: self.disconnect(process))
+            driver.serve(process, lambda arguments: self.connect(process, Login(arguments)))
         return plug.engine
 
-    def connect(self, plug: Plug) -> Connection:
-        """Open a connection for an engine: not a step, but the network and the server may refuse it."""
+    def connect(self, process: Process | None, login: Login) -> Connection:
+        """Open a connection for a process: not a step, but the network and the server may refuse it."""
         task = current_task()
         if task is not None and task.doomed:
-            raise Killed
-        lane = plug.process.name if plug.process is not None else task.lane if task is not None else ""
+            task.sim.die(task)
+        self.slots.attempts += 1
+        lane = process.name if process is not None else task.lane if task is not None else ""
         state = self.state(lane)
-        if state == "partition" and not self.wait_for_network(lane, plug.patience):
+        if state == "partition" and not self.wait_for_network(lane, login.patience):
             raise psycopg.errors.ConnectionTimeout("connection timeout expired")
         if self.state(lane) == "outage":
             reason = "Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?"
             raise errors.connecting(self.name, reason)
-        if len(self.sessions) >= self.max_connections:
-            raise errors.connecting(self.name, "FATAL:  sorry, too many clients already")
-        session = Session(self, plug.process, lane, plug.settings)
+        self.slots.take(len(self.sessions), self.name)
+        session = Session(self, process, lane, login.settings)
         self.sessions[session] = None
         return Connection(session)
 
@@ -129,6 +151,19 @@ class Database:
                 session.cut()
 
     # -- the server
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return len(self.sessions)
+
+    def fail(self, sqlstate: str, times: int = 1, at: str = "COMMIT") -> None:
+        """Let the next `times` statements that begin with `at` fail, and their transactions roll back.
+
+        `sqlstate` is 40001 (serialization failure), 40P01 (deadlock), 55P03 (lock timeout), 57014 (statement timeout)
+        or 57P01 (the connection is terminated). Raises ValueError for any other.
+        """
+        self.mishaps.add(Mishap(sqlstate, amounts.whole(times, "fail(times)"), at.upper()))
 
     def outage(self, seconds: float) -> None:
         """Be down for `seconds` of virtual time: connections break, transactions roll back, nobody can connect."""
@@ -175,23 +210,33 @@ class Database:
         self.sessions.pop(session, None)
 
 
+class Login:
+    """What a client says when it connects: for how long it tries, and settings of its session."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        rest = dict(arguments)
+        self.patience = float(rest.pop("connect_timeout", CONNECT_PATIENCE))
+        self.settings = str(rest.pop("options", ""))
+        rest.pop("application_name", None)
+        if rest:
+            raise errors.refuse(f"The connection argument {sorted(rest)[0]}")
+
+
 class Plug:
-    """One engine: whose it is, how long it waits for a connection, and whether a new world may reuse it."""
+    """One engine: whose it is, and whether a new world may reuse it."""
 
     def __init__(self, database: Database, key: str, options: dict[str, Any]) -> None:
+        migrations.isolate()
         self.key = key
         self.process: Process | None = None
-        arguments = dict(options.pop("connect_args", None) or {})
-        self.patience = float(arguments.pop("connect_timeout", CONNECT_PATIENCE))
-        self.settings = str(arguments.pop("options", ""))
-        arguments.pop("application_name", None)
-        if arguments:
-            raise errors.refuse(f"The connection argument {sorted(arguments)[0]}")
+        login = Login(options.pop("connect_args", None) or {})
         if options.get("isolation_level") in ("SERIALIZABLE", "REPEATABLE READ"):
             raise errors.refuse(str(options["isolation_level"]))
         with virtual():
             url = f"{dialect.FleetDialect.name}+{dialect.FleetDialect.driver}://{database.name}"
-            self.engine = sqlalchemy.create_engine(url, creator=lambda: database.connect(self), **options)
+            self.engine = sqlalchemy.create_engine(
+                url, creator=lambda: database.connect(self.process, login), **options
+            )
         self._fresh = self._fingerprint()
 
     def _fingerprint(self) -> tuple[Any, ...]:

@@ -41,6 +41,11 @@ class Env:
         """An SQLAlchemy engine of the shared database, with its own connection pool."""
         return self._instance.world.database.engine(self._instance.process)
 
+    @cached_property
+    def replica(self) -> sqlalchemy.Engine:
+        """An engine of the database's replica: for reading alone, and what it shows is `world.replica.lag` old."""
+        return self._instance.world.replica.engine(self._instance.process)
+
     @property
     def objects(self) -> ObjectStore:
         """The shared object store, as an fsspec file system."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Factory = Callable[["Env"], wsgi.App]
 
-STORES = ("redis", "database", "objects", "mail")
+STORES = ("redis", "database", "replica", "objects", "mail")
 TAKEN = (*STORES, "world", "notebook")
 _WANTED = "hand over a function that takes env and returns the app."
 

@@ -175,6 +175,15 @@ class Instance:
             self.world.sim.trace.add(now, self.name, "pause", "paused", until=now + seconds)
             self.process.pause(seconds)
 
+    def skew(self, seconds: float) -> None:
+        """Set this instance's wall clock `seconds` ahead of the world's, or behind where negative.
+
+        What measures durations (`time.monotonic`, sleep, timeouts) goes on unmoved, and so do the stores' clocks.
+        """
+        far = amounts.seconds(abs(seconds) if isinstance(seconds, int | float) else seconds, "skew(seconds)")
+        self.process.offset = far if seconds >= 0 else -far
+        self.mark("note", f"clock {far:g} s {'fast' if seconds > 0 else 'slow'}" if far else "clock right")
+
     def mark(self, kind: str, what: str) -> None:
         """Put a mark on this instance's lane."""
         self.world.sim.trace.add(self.world.now, self.name, kind, what)

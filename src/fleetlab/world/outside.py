@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleetlab.sim import Simulation, current_task
+from fleetlab.sim import Simulation, WaitQueue, current_task
 
-from .service import call
+from . import amounts
+from .service import TIMEOUT, call
 
 if TYPE_CHECKING:
     from .network import Network
@@ -29,15 +30,19 @@ class Letter:
 class MailServer:
     """The outside world's letter box: what it accepts is gone for good.
 
-    A `message_id` it has accepted before is dropped silently, as a provider with idempotency keys does.
+    A `message_id` it has accepted before is dropped silently, as a provider with idempotency keys does: the letter is
+    then among `repeats` and not in `sent`. With `deduplicates` false it takes no notice of ids, as plain SMTP.
     """
 
     def __init__(self, sim: Simulation, network: Network, name: str = "mail") -> None:
         self.sim = sim
         self.network = network
         self.name = name
+        self.deduplicates = True
         self.sent: list[Letter] = []
+        self.repeats: list[Letter] = []
         self._seen: set[str] = set()
+        self._silent = 0
         sim.trace.lane(name, "outside")
 
     def send(self, to: str, subject: str, body: str = "", message_id: str | None = None) -> None:
@@ -45,14 +50,28 @@ class MailServer:
         task = current_task()
         sender = task.lane if task is not None else "outside"
         what = f"mail {to}: {subject}"
-        call(self.network, self.name, what, to, "w", lambda: self._accept(to, subject, body, sender, message_id))
+        call(self.network, self.name, what, to, "w", lambda: self._take(to, subject, body, sender, message_id))
 
-    def _accept(self, to: str, subject: str, body: str, sender: str, message_id: str | None) -> str:
-        if message_id is not None and message_id in self._seen:
-            return "dropped: seen before"
-        if message_id is not None:
+    def lose_replies(self, count: int = 1) -> None:
+        """Say nothing to whoever hands over the next `count` letters: they go, and their senders wait in vain."""
+        self._silent = amounts.whole(count, "lose_replies(count)")
+
+    def _take(self, to: str, subject: str, body: str, sender: str, message_id: str | None) -> str:
+        reply = self._accept(Letter(to, subject, body, sender, self.sim.now, message_id))
+        if self._silent and current_task() is not None:
+            self._silent -= 1
+            WaitQueue(f"an answer of {self.name}").wait(TIMEOUT)
+            raise TimeoutError(f"{self.name} did not answer within {TIMEOUT:g} s: mail {to}: {subject}.")
+        return reply
+
+    def _accept(self, letter: Letter) -> str:
+        message_id = letter.message_id
+        if self.deduplicates and message_id is not None:
+            if message_id in self._seen:
+                self.repeats.append(letter)
+                return "dropped: seen before"
             self._seen.add(message_id)
-        self.sent.append(Letter(to, subject, body, sender, self.sim.now, message_id))
+        self.sent.append(letter)
         return "accepted"
 
     def count(self) -> Counter[str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .database import Database
     from .network import Network
     from .redis import RedisServer
+    from .replica import Replica
 
 
 class Pool:
@@ -22,6 +23,7 @@ class Pool:
     def __init__(self) -> None:
         self._redis: RedisServer | None = None
         self._database: Database | None = None
+        self._replica: Replica | None = None
         self._images: dict[int, tuple[Any, Image]] = {}
 
     def redis(self, sim: Simulation, network: Network) -> RedisServer:
@@ -43,6 +45,16 @@ class Pool:
         else:
             self._database.attach(sim, network)
         return self._database
+
+    def replica(self, sim: Simulation, network: Network, primary: Database) -> Replica:
+        """Return a replica of this world's database."""
+        from .replica import Replica
+
+        if self._replica is None or self._replica.primary is not primary:
+            self._replica = Replica(sim, network, primary)
+        else:
+            self._replica.attach(sim, network)
+        return self._replica
 
     def image(self, factory: Callable[..., Any]) -> Image:
         """Return the image of a factory, taken once."""

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
+from fleetlab.sim.clocks import sleep
+
+from . import amounts
 from .http import Transport
 
 if TYPE_CHECKING:
@@ -28,18 +31,21 @@ HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", 
 """Headers that end at each proxy (RFC 9110, section 7.6.1), and those that are written anew."""
 
 
-def reverse_proxy(origin: str) -> Callable[[Env], Flask]:
+def reverse_proxy(origin: str, distance: float = 0.0) -> Callable[[Env], Flask]:
     """Return an app factory: a shared HTTP cache before the deployment called `origin`.
 
     A response carries `Cache-Status` (RFC 9211), which says whether it was a hit. The method PURGE drops what is kept
-    for a URL, on the instance that is asked. Where the origin cannot be reached, the answer is 502.
+    for a URL, on the instance that is asked. Where the origin cannot be reached, the answer is 502. `distance` is how
+    many virtual seconds the way to the origin and back takes, on top of a hop: for an edge far from it.
     """
+    amounts.seconds(distance, "reverse_proxy(distance=)")
 
     def proxy(env: Env) -> Flask:
         from flask import Flask
 
         app, kept = Flask("proxy"), Kept()
-        client = httpx.Client(transport=_cached(env, kept.storage()), trust_env=False, timeout=5.0)
+        way = Way(Transport(env._instance.world), distance)
+        client = httpx.Client(transport=cached(way, kept, shared=True), trust_env=False, timeout=5.0)
 
         @app.route("/", defaults={"path": ""}, methods=METHODS)
         @app.route("/<path:path>", methods=METHODS)
@@ -62,9 +68,22 @@ class Kept:
         """Return this as hishel wants it."""
         return _storage(self)
 
+    def keep(self, key: str, entry: hishel.Entry, body: bytes) -> None:
+        """Keep a response in place of the one that it replaces: the last one that answers the same requests."""
+        entries = self.entries.setdefault(key, {})
+        for old in [number for number, (one, _) in entries.items() if _variant(one) == _variant(entry)]:
+            del entries[old]
+        entries[entry.id] = entry, body
+
     def purge(self, url: str) -> int:
         """Drop what is kept for a URL; return how many responses that were."""
         return len(self.entries.pop(url, ()))
+
+
+def _variant(entry: hishel.Entry) -> tuple[str | None, ...]:
+    """Return what tells the requests that a response answers from others: its method, and what Vary names."""
+    names = sorted(name.strip().lower() for name in entry.response.headers.get("vary", "").split(","))
+    return entry.request.method, *(value for name in names for value in (name, entry.request.headers.get(name)))
 
 
 def _forward(client: httpx.Client, kept: Kept, origin: str, name: str) -> Answer:
@@ -82,33 +101,41 @@ def _forward(client: httpx.Client, kept: Kept, origin: str, name: str) -> Answer
         return Response(f"{origin} gave no answer: {type(error).__name__}\n", 502)
     passed = [(key, value) for key, value in found.headers.multi_items() if key.lower() not in HOP_BY_HOP]
     answer = Response(found.content, found.status_code, passed)
-    answer.headers["Cache-Status"] = f"{name}; {_status(found.extensions.get('caching', {}))}"
+    answer.headers["Cache-Status"] = f"{name}; {_status(found.extensions.get('caching', {}), found.status_code)}"
     if found.status_code == 200:
         answer.make_conditional(request.environ)
     return answer
 
 
-def _status(caching: dict[str, bool]) -> str:
+def _status(caching: dict[str, bool], status: int) -> str:
     """Return what the cache has done, in the words of RFC 9211: a hit is what the origin was not asked about."""
-    if caching.get("from_cache"):
-        return "fwd=stale; fwd-status=304" if caching.get("revalidated") else "hit"
-    return "fwd=miss; stored" if caching.get("stored") else "fwd=miss"
+    stored = "; stored" if caching.get("stored") else ""
+    if caching.get("revalidated"):
+        return f"fwd=stale; fwd-status={304 if caching.get('from_cache') else status}{stored}"
+    return "hit" if caching.get("from_cache") else f"fwd=miss{stored}"
 
 
-def _cached(env: Env, storage: hishel.BaseStorage) -> httpx.BaseTransport:
+def cached(transport: httpx.BaseTransport, kept: Kept, *, shared: bool) -> httpx.BaseTransport:
+    """Return `transport` behind a cache: a shared one, for everybody, or the private one of a single user."""
     from hishel import CacheOptions
     from hishel.httpx import CacheTransport
 
-    return CacheTransport(_Dated(Transport(env._instance.world)), storage, rfc=CacheOptions(shared=True))
+    return CacheTransport(transport, kept.storage(), rfc=CacheOptions(shared=shared))
 
 
-class _Dated(httpx.BaseTransport):
-    """Adds the date to a response without one: a cache counts its age from there (RFC 9110, section 6.6.1)."""
+class Way(httpx.BaseTransport):
+    """The way from a cache to its origin, `distance` virtual seconds long there and back.
 
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        self.transport = transport
+    Adds the date to a response without one: a cache counts its age from there (RFC 9110, section 6.6.1).
+    """
+
+    def __init__(self, transport: httpx.BaseTransport, distance: float = 0.0) -> None:
+        self.transport, self.distance = transport, distance
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request to the origin."""
+        if self.distance:
+            sleep(self.distance)
         response = self.transport.handle_request(request)
         response.headers.setdefault("date", formatdate(usegmt=True))
         return response
@@ -131,7 +158,7 @@ def _storage(kept: Kept) -> hishel.BaseStorage:
                 for part in body:
                     whole += part
                     yield part
-                kept.entries.setdefault(key, {})[entry.id] = entry, whole
+                kept.keep(key, entry, whole)
 
             return Entry(entry.id, request, Response(response.status_code, response.headers, saved()))
 

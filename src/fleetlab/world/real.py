@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class RealEnv:
     """What `Env` is in the simulation, made of the real things that environment variables name.
 
-    NAME (or the host's name), REDIS_URL, DATABASE_URL, OBJECTS_URL (any fsspec URL), MAIL_URL (smtp://host:port),
-    SERVICE_<NAME>_URL.
+    NAME (or the host's name), REDIS_URL, DATABASE_URL, REPLICA_URL, OBJECTS_URL (any fsspec URL),
+    MAIL_URL (smtp://host:port), SERVICE_<NAME>_URL.
     """
 
     def __init__(self) -> None:
@@ -56,6 +56,13 @@ class RealEnv:
         import sqlalchemy
 
         return sqlalchemy.create_engine(_required("DATABASE_URL"))
+
+    @cached_property
+    def replica(self) -> sqlalchemy.Engine:
+        """An engine of REPLICA_URL: a server that follows the one of DATABASE_URL."""
+        import sqlalchemy
+
+        return sqlalchemy.create_engine(_required("REPLICA_URL"))
 
     @cached_property
     def objects(self) -> Any:

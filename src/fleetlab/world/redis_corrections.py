@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fakeredis import _socket
 from fakeredis._command_args_parsing import Int, Timeout
 from fakeredis._commands import Signature
 from fakeredis._core import CommandItem
-from fakeredis._helpers import OK, NoResponse, SimpleError, SimpleString
+from fakeredis._helpers import OK, NoResponse, SimpleError, SimpleString, current_time
 from fakeredis._msgs import WRONGTYPE_MSG
 from fakeredis.model import ZSet
+from fakeredis.model._stream import StreamEntryKey
 
 if TYPE_CHECKING:
     from .redis_store import Store
 
 FakeSocket: Any = _socket.FakeSocket  # its annotations allow no other server
+
+_GROUP_GONE = "NOGROUP the consumer group this client was blocked on no longer exists"
 
 _EXPIRE_TIME = re.compile(r"invalid expire time in '?(\w+)'?( command)?")
 
@@ -102,8 +107,34 @@ class Corrected(FakeSocket):  # type: ignore[misc]
         return self._blocking(timeout, lambda first: self._blmove_pass(source, target, src, dst, first))
 
     def _xreadgroup(self, consumer: bytes, groups: Any, count: Any, noack: bool, idle: Any, first: bool) -> Any:
-        """XREADGROUP: fakeredis' first pass would deliver entries to nobody, or not block."""
-        return super()._xreadgroup(consumer, groups, count, noack, idle, False) or None
+        """XREADGROUP: it blocks at the first pass too, hears that its group has gone, and a second read renews."""
+        for group, stream, _ in groups:
+            item = self._db.get(stream)
+            if item is None or group not in item.value._groups.values():
+                raise SimpleError("UNBLOCKED the stream key no longer exists" if item is None else _GROUP_GONE)
+        found = super()._xreadgroup(consumer, groups, count, noack, idle, False)
+        for group, stream, start in groups:
+            if start != b">":
+                _renew(group, [entry[0] for entry in found[stream] if entry[1] is not None])
+        return found or None
+
+    def xgroup_destroy(self, key: CommandItem, group: bytes) -> int:
+        """XGROUP DESTROY: whoever is blocked on the group hears of it."""
+        self._server.changed = True
+        destroyed: int = super().xgroup_destroy(key, group)
+        return destroyed
+
+    def xautoclaim(self, key: CommandItem, group: bytes, consumer: bytes, idle: int, start: bytes, *args: bytes) -> Any:
+        """XAUTOCLAIM: it drops what was deleted, however fresh."""
+        with _deleted_first(key, group):
+            return super().xautoclaim(key, group, consumer, idle, start, *args)
+
+    def xclaim(self, key: CommandItem, group: bytes, consumer: bytes, idle: int, *args: bytes) -> Any:
+        """XCLAIM: it drops what was deleted, however fresh, and answers in the order of its arguments."""
+        order = {entry: number for number, entry in enumerate(args)}
+        with _deleted_first(key, group):
+            claimed = super().xclaim(key, group, consumer, idle, *args)
+        return sorted(claimed, key=lambda one: order.get(one if isinstance(one, bytes) else one[0], 0))
 
     def _empty_stream_read_reply(self, found: Any) -> Any:
         """XREAD, XREADGROUP: nothing is nil."""
@@ -146,6 +177,24 @@ class Corrected(FakeSocket):  # type: ignore[misc]
             raise _refusal(f"it has no setting {name.decode()}")
         super().config_set(name, value)
         return OK
+
+
+def _renew(group: Any, entries: list[bytes]) -> None:
+    """Let pending entries count as handed out now."""
+    now = current_time()
+    for key in map(StreamEntryKey.parse_str, entries):
+        group.pel[key] = group.pel[key]._replace(time_read=now)
+
+
+@contextmanager
+def _deleted_first(key: CommandItem, name: bytes) -> Iterator[None]:
+    """Let the pending entries of a group that were deleted from its stream be as idle as can be, meanwhile."""
+    group: Any = key.value.group_get(name) if key.value is not None else None
+    pending = group.pel if group is not None else {}
+    deleted = {entry: held for entry, held in pending.items() if entry not in group.stream}
+    pending.update({entry: held._replace(time_read=0) for entry, held in deleted.items()})
+    yield
+    pending.update({entry: held for entry, held in deleted.items() if entry in pending})
 
 
 def _refusal(why: str) -> SimpleError:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .database import Database
     from .objects import ObjectStore
     from .redis import RedisServer
+    from .replica import Replica
 
 T = TypeVar("T")
 
@@ -77,6 +78,11 @@ class World:
         return self.pool.database(self.sim, self.network)
 
     @cached_property
+    def replica(self) -> Replica:
+        """A replica of the database, `replica.lag` virtual seconds behind it, from the moment it is first asked for."""
+        return self.pool.replica(self.sim, self.network, self.database)
+
+    @cached_property
     def objects(self) -> ObjectStore:
         """The object store that all instances share."""
         from .objects import ObjectStore
@@ -106,7 +112,8 @@ class World:
 
         `app` is a factory: a function that takes `env` and returns a WSGI application. Others reach it under `name`.
         Each instance serves `workers` requests at once and lets `backlog` more wait. `balancer` is a policy: round
-        robin, random, least busy or sticky. `env` holds environment variables, `version` a label for the trace.
+        robin, random, least busy, sticky or source address. `env` holds environment variables, `version` a label for
+        the trace.
         Raises `DeployError` for anything that cannot be started, `CannotCopy` for memory that cannot be private.
         """
         label = host_name(name, app)
@@ -259,7 +266,7 @@ class World:
         return [instance for deployment in self.deployments.values() for instance in deployment]
 
     def __getitem__(self, name: str) -> Instance:
-        for instance in self.instances:
+        for instance in reversed(self.instances):  # the youngest, where one was restarted
             if instance.name == name:
                 return instance
         known = ", ".join(instance.name for instance in self.instances) or "none yet"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import errors as pg
 
+from . import alter
 from .errors import ABORTED, refuse
 from .names import Names
 from .tokens import Token, name_of
@@ -34,7 +35,8 @@ def run(session: Session, statement: Statement) -> tuple[Any, Any, int]:
         raise pg.InFailedSqlTransaction(ABORTED)
     if ups[0] == "SHOW":
         name = "transaction_isolation" if "ISOLATION" in ups else parts[1].text
-        return [(session.settings.show(name),)], ((name, None, None, None, None, None, None),), 1
+        shown = session.db.slots.show(name.lower()) or session.settings.show(name)
+        return [(shown,)], ((name, None, None, None, None, None, None),), 1
     if ups[0] == "SAVEPOINT":
         _savepoint(session, name_of(parts[1]))
     elif ups[0] == "RELEASE":
@@ -150,6 +152,8 @@ def change_schema(session: Session, statement: Statement) -> int:
         columns = [row[1] for row in session.raw.execute(f'PRAGMA table_info("{change.table}")').fetchall()]
         if (name in columns) is not wanted:
             return 0
+    if change.alteration is not None:
+        return alter.run(session, change.alteration)
     if [part.up for part in statement.original[:2]] == ["DROP", "TABLE"]:
         _check_dependants(session, statement)
     _restart(session, statement, change.sequences)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from . import values
+from . import alter, values
 from .casts import casts, type_at
 from .errors import MOMENT, refuse
 from .tokens import Token, call, closing, find, name_of, op, split, tokens, word
@@ -14,12 +14,13 @@ Parts = list[Token]
 
 
 class Change(NamedTuple):
-    """A change of the schema: for SQLite, the sequences it makes, and the column that may be there already."""
+    """A change of the schema: for SQLite, its sequences, the column that may be there already, what SQLite lacks."""
 
     parts: Parts
     table: str = ""
     sequences: tuple[str, ...] = ()
     guard: tuple[str, bool] | None = None
+    alteration: alter.Alteration | None = None
 
 
 _RANGES = {"SMALLINT": ("smallint", 15), "INT": ("integer", 31), "BIGINT": ("bigint", 63)}
@@ -241,8 +242,9 @@ def _alter(parts: Parts) -> Change:
         sequences: list[str] = []
         new = column(name_of(table), rest, sequences)
         return Change([*head, *new], name_of(table), tuple(sequences), (name_of(rest[0]), False) if guarded else None)
-    if action[0].up == "DROP" and rest[0].up != "CONSTRAINT":
-        return Change([*head, *rest], name_of(table), (), (name_of(rest[0]), True) if guarded else None)
+    asked = alter.asked(name_of(table), action[0].up, rest)
+    if asked is not None:
+        return Change([], name_of(table), (), (name_of(rest[0]), True) if guarded else None, asked)
     if action[0].up == "RENAME":
         return Change([*head, *rest], name_of(table))
     if [part.up for part in (*rest[:1], *rest[2:3])] == ["CONSTRAINT", "UNIQUE"]:

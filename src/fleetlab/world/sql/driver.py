@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -19,6 +19,9 @@ from psycopg import (
     ProgrammingError,
     Warning,  # noqa: A004 - a name of DB-API 2
 )
+
+from fleetlab.sim import Process
+from fleetlab.sim.process import current_process
 
 from .errors import refuse
 from .session import Session
@@ -151,8 +154,17 @@ class Cursor:
 
 
 def connect(*arguments: Any, **options: Any) -> Connection:
-    """Refuse: connections come from `Database.engine`."""
-    raise InterfaceError("Connect through env.database, the engine that an instance is given.")
+    """Connect as `create_engine(env.database.url, …)` does inside an instance; refuse outside of one."""
+    process = current_process()
+    server: Any = process.state(connect, lambda: None) if process is not None else None
+    if server is None:
+        raise InterfaceError("Connect through env.database, the engine that an instance is given.")
+    return server(options)  # type: ignore[no-any-return]
+
+
+def serve(process: Process, server: Callable[[dict[str, Any]], Connection]) -> None:
+    """Let engines that a process makes by itself reach `server`, which takes the arguments of `connect`."""
+    process.state(connect, lambda: server)
 
 
 __all__ = [
@@ -170,4 +182,5 @@ __all__ = [
     "ProgrammingError",
     "Warning",
     "connect",
+    "serve",
 ]

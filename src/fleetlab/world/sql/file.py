@@ -98,6 +98,17 @@ class File:
         else:
             self._idle.append(handle)
 
+    def copy(self) -> sqlite3.Connection:
+        """Return a copy of what is committed, in memory."""
+        copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._main.backup(copy)
+        return copy
+
+    def restore(self, copy: sqlite3.Connection) -> None:
+        """Make the content that of a copy, which is used up."""
+        copy.backup(self._main)
+        copy.close()
+
     # -- the template
 
     def reset(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors as pg
 
-from fleetlab.sim import Killed, Process, Record, current_task, step
+from fleetlab.sim import Process, Record, current_task, step
 
 from . import change, control
 from .advisory import Holds
@@ -74,6 +74,8 @@ class Session:
             self.began = db.sim.now
             self.open = not self.autocommit
         try:
+            if db.mishaps:
+                db.mishaps.strike(self, text)
             if statement.plain_read and not self.aborted:
                 result = self._query(statement, parameters)
             else:
@@ -91,6 +93,8 @@ class Session:
         return result
 
     def _noted(self, record: Record | None, failure: Exception) -> Exception:
+        if isinstance(failure, psycopg.Error):
+            self.db.errors[failure.sqlstate or ""] += 1
         if record is not None:
             record.reply = type(failure).__name__
         return failure
@@ -106,7 +110,17 @@ class Session:
         record = step("COMMIT", (self.db.name, "*", "w"), to=self.db.name, latency=self.db.latencies[self.db.name])
         if self.closed or self.db.troubled:
             self._arrive()
+        if self.db.mishaps and not self.aborted:
+            self._refuse(record)
         self.do_commit(record)
+
+    def _refuse(self, record: Record | None) -> None:
+        """Roll back instead of committing, where the server is to say so."""
+        try:
+            self.db.mishaps.strike(self, "COMMIT")
+        except psycopg.Error as failure:
+            self.end(committed=False)
+            raise self._noted(record, failure) from None
 
     def rollback(self) -> None:
         """Roll back: a step if others can tell; nothing at all in a dying task or on a dead connection."""
@@ -155,7 +169,7 @@ class Session:
     def _gone(self) -> None:
         task = current_task()
         if self.closed and task is not None and task.doomed:
-            raise Killed
+            task.sim.die(task)
         self.check_open()
 
     def _arrive(self) -> None:
@@ -191,8 +205,14 @@ class Session:
             result = self._query(statement, parameters)
         elif kind == "control":
             result = control.run(self, statement)
+        elif self.db.read_only:
+            verb = statement.original[0].up
+            what = "SELECT FOR UPDATE" if verb == "SELECT" else verb
+            raise pg.ReadOnlySqlTransaction(f"cannot execute {what} in a read-only transaction")
         else:
             result = change.write(self, statement, parameters, many)
+            if not self.open:
+                self._ship()
         while self.requests:
             self.requests.pop(0)()
         return result
@@ -254,12 +274,18 @@ class Session:
                 known = translated(failure, Names(self.raw))
                 self.end(committed=False)
                 raise known from None
+            self._ship()
         self.end(committed=not aborted)
         if record is not None:
             record.reply = "ROLLBACK" if aborted else "OK"
             if fault:
                 record.reply = ""
                 self._lose(record)
+
+    def _ship(self) -> None:
+        """Send what has just been committed to the replicas."""
+        for follower in self.db.followers:
+            follower.ship()
 
     def end(self, committed: bool) -> None:
         """Close the transaction block on the server's side."""

@@ -19,6 +19,7 @@ _DEFAULTS = {
     "default_transaction_isolation": "read committed",
     "deadlock_timeout": "1s",
     "server_version": "16",
+    "max_prepared_transactions": "0",
 }
 _SETTABLE = ("lock_timeout", "statement_timeout", "application_name")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "": 1e-3}

@@ -37,7 +37,7 @@ class Statement:
 
     __slots__ = (
         *("change", "constraint", "deletes", "empty", "kind", "locking", "names", "original", "plain_read", "probe"),
-        *("probe_skip", "read", "short", "short_skip", "sql", "table", "template", "touches"),
+        *("probe_part", "read", "short", "short_skip", "sql", "table", "template", "touches"),
     )
 
     def __init__(self, text: str, store: str) -> None:
@@ -48,7 +48,7 @@ class Statement:
         self.read: Callable[[list[Any]], list[Any]] | None = None
         self.change: ddl.Change | None = None
         self.locking = Locking()
-        self.probe, self.probe_skip, self.constraint, self.empty = "", 0, "", ""
+        self.probe, self.probe_part, self.constraint, self.empty = "", slice(None), "", ""
         self.deletes = verb in ("DELETE", "UPDATE")
         self.kind = _kind(parts, verb)
         if self.kind == "ddl":
@@ -105,7 +105,8 @@ class Statement:
         self.probe = sql_of(
             _numbered([word("SELECT"), word("1"), word("FROM"), *source, *condition, word("LIMIT"), word("1")])
         )
-        self.probe_skip = sum(part.kind == "param" for part in parts[: where if where >= 0 else 0])
+        skip = sum(part.kind == "param" for part in parts[: max(where, 0)])
+        self.probe_part = slice(skip, skip + sum(part.kind == "param" for part in condition))
 
     def _show(self, parts: list[Token], store: str) -> None:
         access, table = ("r", self.table) if self.plain_read else ("w", self.table if self.kind == "write" else "")
@@ -145,7 +146,7 @@ class Statement:
 
     def probe_parameters(self, parameters: Any) -> Any:
         """Return the parameters of the probe."""
-        return parameters if isinstance(parameters, dict) else parameters[self.probe_skip :]
+        return parameters if isinstance(parameters, dict) else parameters[self.probe_part]
 
 
 def _numbered(parts: list[Token]) -> list[Token]:
