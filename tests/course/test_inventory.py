@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleetlab.course.inventory import DEPTHS, complaints, curriculum, practices, tagged, uncovered
+from fleetlab.course.outline import topic
 from fleetlab.exercises import Exercise
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def test_a_ready_lesson_carries_its_practices_at_their_depth(entry) -> None:
 @pytest.mark.parametrize("entry", READY, ids=lambda entry: entry.lesson)
 def test_the_exercises_of_a_ready_lesson_exist(entry) -> None:
     """Each name of the curriculum is an exercise of the lesson's module, with hints and scenarios."""
-    module = importlib.import_module(f"fleetlab.exercises.{entry.lesson.split('_', 1)[1]}")
+    module = importlib.import_module(f"fleetlab.exercises.{topic(entry.lesson)}")
     for name in entry.exercises:
         exercise = getattr(module, name)
         assert isinstance(exercise, Exercise)

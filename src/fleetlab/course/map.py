@@ -16,7 +16,7 @@ DONE, NEXT, BEGUN, OPEN, WAITS = "done", "next", "begun", "open", "waits"
 SIGNS = {DONE: "✓", NEXT: "▶", BEGUN: "◐", OPEN: "○", WAITS: "·"}
 """A sign for each state, so that none is told by colour alone."""
 
-_WIDE, _TALL, _DOWN, _ACROSS, _EDGE, _TOP, _MOST = 182.0, 66.0, 44.0, 16.0, 16.0, 26.0, 5
+_WIDE, _TALL, _DOWN, _ACROSS, _EDGE, _TOP, _MOST = 182.0, 80.0, 44.0, 16.0, 16.0, 26.0, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,5 +188,5 @@ def _box(brush: Brush, stop: Stop, place: Place, here: bool) -> None:
     tone = {DONE: "lease b", NEXT: "bad b"}.get(stop.status, "b")
     brush.text(x + 9, y + 18, f"{SIGNS[stop.status]} {number(stop.name)}", 60, 12, tone)
     brush.text(x + _WIDE - 8, y + 18, stop.facts, _WIDE - 70, 10, "soft", "end")
-    for n, line in enumerate(wrap(stop.title, _WIDE - 18, 11)):
+    for n, line in enumerate(wrap(stop.title, _WIDE - 18, 11, lines=3)):
         brush.text(x + 9, y + 37 + 15 * n, line, _WIDE - 18, 11)

@@ -23,7 +23,8 @@ _SHARED = (
     *("socket", "signal", "logging", "queue", "subprocess", "redis", "redis.Redis", "redis.client.Pipeline"),
     *("flask", "flask.Flask", "httpx", "httpx.Client", "jwt", "sqlalchemy", "sqlalchemy.engine.Engine"),
     *("sqlalchemy.engine.Connection", "sqlalchemy.orm.Session", "fleetlab", "fleetlab.World", "fleetlab.Instance"),
-    *("fleetlab.Env", "fleetlab.world.http.Client", "fleetlab.world.http.Sent", "fleetlab.exercises.History"),
+    *("alembic.op", "alembic.context", "alembic.command", "fleetlab.Env"),
+    *("fleetlab.world.http.Client", "fleetlab.world.http.Sent", "fleetlab.exercises.History"),
 )
 
 _NAMES = vars(builtins)

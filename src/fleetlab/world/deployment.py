@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetlab.sim import step
@@ -46,6 +46,7 @@ class Deployment:
         self._versions = 0
         self._numbers = 0
         self._ejected: set[Instance] = set()
+        self.admits: Callable[[Instance], bool] = lambda instance: True
         self._use(factory, version)
 
     def __repr__(self) -> str:
@@ -190,7 +191,7 @@ class Deployment:
 
     def routable(self) -> list[Instance]:
         """Return the instances that the load balancer knows to be there, oldest first."""
-        return [i for i in self.instances if i not in self._ejected and i.state != "starting"]
+        return [i for i in self.instances if i not in self._ejected and i.state != "starting" and self.admits(i)]
 
     def eject(self, instance: Instance) -> None:
         """Take a dead instance out of the balancer, after it refused a connection."""

@@ -58,7 +58,7 @@ class PaymentProvider(Partner):
             return 402, {"error": "card declined"}
         charge = Charge(f"ch_{len(self.charges) + 1}", customer, cents, key, self._world.now)
         self.charges.append(charge)
-        return 201, _shown(charge)
+        return 201, {"id": charge.id}
 
     def taken(self, customer: str) -> int:
         """Return how many cents were taken from a customer."""

@@ -59,8 +59,7 @@ class Probes:
         self._startup = self._failures if startup is None else amounts.whole(startup, "startup", 1)
         self._failed: Counter[Instance] = Counter()
         self._lived: set[Instance] = set()
-        routable = deployment.routable
-        deployment.routable = lambda: [one for one in routable() if one in self.ready]  # type: ignore[method-assign]
+        deployment.admits = self.ready.__contains__
         deployment.world.background(self._run, name="platform")
 
     def _run(self) -> None:
