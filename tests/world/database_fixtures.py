@@ -6,6 +6,7 @@ waits. On the fake an actor's act is a task of a simulation, on the real server 
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import threading
@@ -21,6 +22,7 @@ from fleetlab.sim import Simulation
 from fleetlab.world.database import Database
 from fleetlab.world.network import Network
 
+_numbers = itertools.count(1)
 _GRACE = 0.25
 """After how many seconds without an answer an act counts as waiting."""
 
@@ -233,7 +235,7 @@ def database_server() -> Iterator[sa.URL | None]:
     if not given:
         yield None
         return
-    name = f"fleetlab_contract_{os.getpid()}"
+    name = f"fleetlab_contract_{os.getpid()}_{next(_numbers)}"  # each module that imports this has a fixture of its own
     admin = sa.create_engine(given, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
