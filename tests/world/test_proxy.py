@@ -171,5 +171,5 @@ def test_browser_counts_the_time_that_a_proxy_has_kept_a_page(world, cdn):
     ada.get("/price")
     assert len(world.sent) == asked
     world.run(6)
-    ada.get("/price")
+    assert "age" not in ada.get("/price").headers
     assert len(world.sent) == asked + 1

@@ -144,6 +144,10 @@ class Way(httpx.BaseTransport):
 def _storage(kept: Kept) -> hishel.BaseStorage:
     from hishel import BaseStorage, Entry, Headers, Request, Response
 
+    def ageless(headers: Headers) -> Headers:
+        """Return headers without the age that a response had when it came; a cache tells the age of today."""
+        return Headers({name: headers.get_list(name) or [] for name in headers if name != "age"})
+
     class Memory(BaseStorage):
         """Keeps entries in a dict; a response is there once its body has been read to the end."""
 
@@ -165,7 +169,7 @@ def _storage(kept: Kept) -> hishel.BaseStorage:
         def get_entries(self, key: str) -> list[Entry]:
             found = kept.entries.get(key, {}).values()
             return [
-                Entry(e.id, e.request, Response(e.response.status_code, e.response.headers, iter([body])))
+                Entry(e.id, e.request, Response(e.response.status_code, ageless(e.response.headers), iter([body])))
                 for e, body in found
             ]
 
