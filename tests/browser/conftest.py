@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,10 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def site(course: Path, surroundings: dict[str, str]) -> Iterator[str]:
     """Serve the course as a learner does, and return the link that `fleetlab start` prints."""
-    line = [sys.executable, "-m", "fleetlab.course.cli", "start", "9", "--no-browser", "--port", "8899"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    line = [sys.executable, "-m", "fleetlab.course.cli", "start", "9", "--no-browser", "--port", port]
     server = subprocess.Popen(line, cwd=course, env=surroundings, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None

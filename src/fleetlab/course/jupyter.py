@@ -84,11 +84,11 @@ def trust(folder: Path) -> None:
             print(f"{path.name} stays untrusted: {trouble}", file=sys.stderr)
 
 
-def answers(port: int) -> bool:
-    """Say whether a Jupyter server answers on `port`."""
+def answers(port: int, token: str) -> bool:
+    """Say whether a Jupyter server answers on `port`, and lets in whoever has the token: another one does not."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("GET", "/api")
+        connection.request("GET", "/api/status", headers={"Authorization": f"token {token}"})
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -96,10 +96,10 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def wait_until_up(server: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_up(server: subprocess.Popen[bytes], port: int, token: str) -> None:
     """Return once the server answers. Raises CannotStart if it ends, or says nothing for a minute."""
     deadline = time.monotonic() + SECONDS_TO_START
-    while not answers(port):
+    while not answers(port, token):
         if server.poll() is not None:
             raise CannotStart(f"JupyterLab ended with code {server.returncode} before it could be reached.")
         if time.monotonic() > deadline:
@@ -114,7 +114,7 @@ def serve(folder: Path, lesson: str | None, port: int, *, browser: bool, shelf: 
     signal.signal(signal.SIGTERM, end)
     server = subprocess.Popen(command(folder, port), env=environment(token))  # noqa: S603 - our own interpreter
     try:
-        wait_until_up(server, port)
+        wait_until_up(server, port, token)
         link = address(port, token, lesson, shelf)
         print(link, flush=True)
         if browser:
