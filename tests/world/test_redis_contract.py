@@ -1133,6 +1133,24 @@ def test_background_thread_calls_handlers(stage):
     assert (seen, thread.is_alive()) == (["one", "two"], False)
 
 
+@contract
+def test_cut_subscriber_misses_and_returns(stage):
+    """What is published while a subscriber's connection is cut is lost; redis-py subscribes again by itself."""
+    r, news = stage.client(), stage.key("news")
+    p = stage.client(client_name="subscriber").pubsub(ignore_subscribe_messages=True)
+    p.subscribe(news)
+    assert p.get_message(timeout=stage.s(1)) is None
+    (number,) = [one["id"] for one in r.client_list() if one["name"] == "subscriber"]
+    assert r.client_kill_filter(_id=number) == 1
+    assert r.publish(news, "lost") == 0
+    with pytest.raises(redis.ConnectionError):
+        p.get_message(timeout=stage.s(1))
+    assert p.get_message(timeout=stage.s(1)) is None
+    assert r.publish(news, "heard") == 1
+    assert p.get_message(timeout=stage.s(1))["data"] == "heard"
+    p.close()
+
+
 # -- redis-py's lock
 
 

@@ -174,7 +174,12 @@ class Link(FakeRedisConnection):  # type: ignore[misc]
             raise self._standstill()
 
     def can_read(self, timeout: float | None = 0) -> bool:
-        """Tell whether there is something to read, waiting at most `timeout` virtual seconds for it."""
+        """Tell whether there is something to read, waiting at most `timeout` virtual seconds for it.
+
+        Raises `redis.ConnectionError` where the server has closed the connection.
+        """
+        if self._sock is not None and self._sock.closed and self._sock.generation == self._server.generation:
+            raise self._lost(None)  # closed by the server, as a reader finds out with its next look
         sock = self._open()
         if current_task() is None:
             if timeout and not sock.responses:
