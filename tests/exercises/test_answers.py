@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,9 +44,9 @@ def exercise(name: str) -> Exercise:
     return found
 
 
-@cache
+@lru_cache(maxsize=16)
 def verdict(name: str, answer: Any) -> Verdict:
-    """Return the verdict on an answer, judged once a process."""
+    """Return the verdict on an answer; the latest are kept, as a verdict holds two runs with all that they recorded."""
     return exercise(name).verdict(answer)
 
 

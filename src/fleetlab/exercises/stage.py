@@ -72,7 +72,8 @@ class Stage:
         history = History(world)
         with self.shield.restored():
             try:
-                with recorded(world) if trace else nullcontext():  # for who scrubs through a run that is shown
+                # For whoever scrubs through a run that is shown; runs by seed are long, and made for curves.
+                with recorded(world) if trace and schedule is not None else nullcontext():
                     wrong = self._play(world, history, schedule)
                 wrong = wrong or self._judge(history)
             finally:
