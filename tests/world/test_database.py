@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import database_fixtures
@@ -754,3 +756,14 @@ def test_import_is_lazy() -> None:
     program = "import sys, fleetlab.world; print([name for name in ('sqlalchemy', 'psycopg') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_forgotten_database_gives_its_files_back() -> None:
+    """Also with a session still open: a notebook makes hundreds of worlds, and closes none."""
+    database = Database(Simulation())
+    directory = Path(database.file.directory)
+    database.engine().connect()
+    assert directory.exists()
+    del database
+    gc.collect()
+    assert not directory.exists()

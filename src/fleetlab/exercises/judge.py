@@ -50,6 +50,8 @@ class Judge:
                 return self._unrepeatable(scenario, error)
             except Exception as error:  # an answer that changes libraries can break the check itself
                 return self._broken(scenario, error)
+            finally:
+                stage.pool.close()
             if finding.wrong is not None:
                 return self._failed(number, scenario, finding)
             found.append((scenario, finding))

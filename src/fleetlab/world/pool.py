@@ -56,6 +56,12 @@ class Pool:
             self._replica.attach(sim, network)
         return self._replica
 
+    def close(self) -> None:
+        """Give back what the operating system lends: files and connections. Nothing of the pool can be used then."""
+        for database in (self._database, self._replica):
+            if database is not None:
+                database.file.close()
+
     def image(self, factory: Callable[..., Any]) -> Image:
         """Return the image of a factory, taken once."""
         found = self._images.get(id(factory))

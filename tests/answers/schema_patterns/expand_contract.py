@@ -91,6 +91,7 @@ def split() -> None:
 
 STEPS = ((expand, v2), (migrate, v3), (loosen, v4), (contract, v4))
 
+
 def second(env: Any) -> Flask:
     """The only other version that there is: write the new, read the new."""
     return warehouse(env, WRITE_NEW, READ_NEW)

@@ -29,7 +29,7 @@ _PRAGMAS = (
 class Handle:
     """One SQLite connection, reused by one session after another."""
 
-    __slots__ = ("error", "raw", "session", "used_temp")
+    __slots__ = ("__weakref__", "error", "raw", "session", "used_temp")
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
@@ -62,8 +62,11 @@ class File:
         self._clean = self._schema = 0
         self._remember()
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Close every connection and delete the file; a second call does nothing."""
         _remove(self.directory, self._all)
+
+    __del__ = close
 
     def _open(self) -> Handle:
         raw = sqlite3.connect(

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import uuid
+import weakref
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +19,12 @@ from .file import Handle
 from .session_functions import SESSION_FUNCTIONS
 
 
-def register(handle: Handle) -> None:
-    """Define every function on one connection; an error of theirs is kept for the session to raise."""
+def register(connection: Handle) -> None:
+    """Define every function on one connection; an error of theirs is kept for the session to raise.
+
+    The functions know the connection weakly: SQLite holds them where Python's collector does not look.
+    """
+    handle = weakref.proxy(connection)
 
     def define(name: str, arity: int, function: Callable[..., Any]) -> None:
         def guarded(*arguments: Any) -> Any:
@@ -29,14 +34,14 @@ def register(handle: Handle) -> None:
                 handle.error = failure
                 raise
 
-        handle.raw.create_function(name, arity, guarded)
+        connection.raw.create_function(name, arity, guarded)
 
     for name, arity, function in _PLAIN:
         define(name, arity, function)
     for name, arity, method in SESSION_FUNCTIONS:
         define(name, arity, _of_session(handle, method))
     for name, aggregate in _AGGREGATES.items():
-        handle.raw.create_aggregate(name, -1, aggregate)
+        connection.raw.create_aggregate(name, -1, aggregate)
 
 
 def _of_session(handle: Handle, method: Callable[..., Any]) -> Callable[..., Any]:
