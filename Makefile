@@ -22,7 +22,7 @@ start: setup  ## JupyterLab at the first lesson
 
 test: setup  ## sources against committed notebooks, tests, committed outputs against a new run
 	@$(MAKE) --no-print-directory build CHECK=1
-	@$(SCRATCH) && $(PY) -m pytest -n 2 --dist loadgroup
+	@$(SCRATCH) && $(PY) -m pytest -n 2
 	@$(SCRATCH) && $(NBVAL) "$$home/book"
 
 build: setup  ## lessons/ into notebooks; CHECK=1 only compares

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from desk import Desk
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 CONSOLE = """
 from flask import Flask

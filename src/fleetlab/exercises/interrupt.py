@@ -20,9 +20,9 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         self._before = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is threading.main_thread() and callable(self._before):
+        self.watching = threading.current_thread() is threading.main_thread()
+        if self.watching and callable(self._before):  # a program in the background has nobody who could press it
             signal.signal(signal.SIGINT, self._press)
-            self.watching = True
         return self
 
     def _press(self, number: int, frame: FrameType | None) -> None:
@@ -37,5 +37,5 @@ class Interrupt:
             raise KeyboardInterrupt
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self.watching:
+        if self.watching and callable(self._before):
             signal.signal(signal.SIGINT, self._before)
