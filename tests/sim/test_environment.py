@@ -281,9 +281,7 @@ def test_sockets_outside_are_real() -> None:
 
 def test_nobody_answers_a_question(shop: Process) -> None:
     """input() in a process ends as on a server, without blocking the notebook."""
-    with pytest.raises(
-        EOFError, match=r"^shop-1 asked a question on its standard input \(How many\?\); nobody is there"
-    ):
+    with pytest.raises(EOFError, match=r"^shop-1 asked a question at its terminal \(How many\?\); nobody is there"):
         call(shop, lambda: input("How many?"))
 
 

@@ -54,9 +54,7 @@ def _no_input(real: Any) -> Any:
         task = current_task()
         if task is None:
             return str(real(prompt))
-        raise EOFError(
-            f"{task.lane} asked a question on its standard input ({prompt!s:.40}); nobody is there to answer."
-        )
+        raise EOFError(f"{task.lane} asked a question at its terminal ({prompt!s:.40}); nobody is there to answer.")
 
     ask.__name__ = ask.__qualname__ = "input"
     return ask
