@@ -46,11 +46,14 @@ class File:
     """
 
     def __init__(self, prepare: Callable[[Handle], None]) -> None:
-        self.directory = tempfile.mkdtemp(prefix="fleetlab-", dir=_RAM if os.access(_RAM, os.W_OK) else None)
+        # In a task a random name is a function of the seed: another process, or a later file, may well draw the same.
+        prefix, ram = f"fleetlab-{os.getpid()}-", _RAM if os.access(_RAM, os.W_OK) else None
+        self.directory = tempfile.mkdtemp(prefix=prefix, dir=ram)
+        self._lent = [self.directory]
         self._prepare = prepare
         self._idle: list[Handle] = []
         self._all: list[sqlite3.Connection] = []
-        _real_register(_remove, self.directory, self._all)
+        _real_register(_remove, self._lent, self._all)
         template = str(Path(self.directory) / "template.sqlite")
         self._template = sqlite3.connect(template, isolation_level=None, check_same_thread=False)
         self._template.execute("PRAGMA synchronous = OFF")
@@ -64,7 +67,7 @@ class File:
 
     def close(self) -> None:
         """Close every connection and delete the file; a second call does nothing."""
-        _remove(self.directory, self._all)
+        _remove(self._lent, self._all)
 
     __del__ = close
 
@@ -148,8 +151,10 @@ class File:
         return self._main.execute(f"PRAGMA main.{name}").fetchone()[0]
 
 
-def _remove(directory: str, connections: list[sqlite3.Connection]) -> None:
-    for connection in connections:
+def _remove(lent: list[str], connections: list[sqlite3.Connection]) -> None:
+    """Close connections and delete directories, once: a name may belong to somebody else by the next time."""
+    while connections:
         with suppress(sqlite3.Error):
-            connection.close()
-    shutil.rmtree(directory, ignore_errors=True)
+            connections.pop().close()
+    while lent:
+        shutil.rmtree(lent.pop(), ignore_errors=True)
