@@ -28,7 +28,7 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of what a learner sees, so that nobody's answers are touched."""
     folder = tmp_path_factory.mktemp("course")
@@ -38,7 +38,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return an environment with progress, settings and workspaces of its own."""
     home = tmp_path_factory.mktemp("home")
@@ -51,7 +51,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, **jupyter, **lab, "FLEETLAB_HOME": str(home / "fleetlab"), "JUPYTER_TOKEN": "learner"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(course: Path, surroundings: dict[str, str]) -> Iterator[str]:
     """Serve the course as a learner does, and return the link that `fleetlab start` prints."""
     with socket.socket() as probe:
@@ -67,7 +67,7 @@ def site(course: Path, surroundings: dict[str, str]) -> Iterator[str]:
         server.communicate(timeout=30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop runs until then: no longer than the tests that need it
 def browser() -> Iterator[Any]:
     """Return Debian's Chromium under Playwright; both are skipped over where they are missing."""
     if CHROMIUM is None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -157,7 +158,8 @@ class Room:
 
     def run(self, cells: Sequence[dict[str, Any]]) -> list[Learner]:
         """Let every user run these cells in a kernel of their own, all at once; return what came of it."""
-        return asyncio.run(self._run(cells))
+        with ThreadPoolExecutor(1) as alone:  # whatever loop runs in this thread, Playwright's say, is not ours
+            return alone.submit(asyncio.run, self._run(cells)).result()
 
     async def _run(self, cells: Sequence[dict[str, Any]]) -> list[Learner]:
         seats = [Seat(self, name) for name in self.names]
