@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetlab.exercises.wording import clean, counted, listed, plural, told
+from fleetlab.exercises.wording import cause, clean, counted, listed, plural, told
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,12 @@ def test_text_is_the_same_in_every_run() -> None:
     assert len(clean(10_000 * "x")) == 400
     assert told(KeyError("x")) == "KeyError: 'x'"
     assert told(MemoryError()) == "MemoryError"
+
+
+def test_cause_of_an_error_is_the_databases_own_first_line() -> None:
+    """What SQLAlchemy adds, a statement and a link, is left out."""
+    from sqlalchemy.exc import IntegrityError
+
+    own = ValueError("duplicate key value violates unique constraint\nDETAIL: Key (id)=(1) already exists.")
+    assert cause(IntegrityError("INSERT ...", {}, own)) == "ValueError: duplicate key value violates unique constraint"
+    assert [cause(KeyError("x")), cause(MemoryError())] == ["KeyError: 'x'", "MemoryError"]

@@ -166,6 +166,22 @@ class Exercise:
 
         return add
 
+    def must(
+        self,
+        id: str,  # noqa: A002 - the name that a scenario's own has
+        sentence: str,
+        *scenarios: Scenario,
+    ) -> Callable[[Callable[[History], Any]], Callable[[History], Any]]:
+        """Add an invariant to several scenarios, by default to all that there are."""
+        chosen = scenarios or tuple(self.scenarios)
+
+        def add(holds: Callable[[History], Any]) -> Callable[[History], Any]:
+            for scenario in chosen:
+                scenario.must(id, sentence)(holds)
+            return holds
+
+        return add
+
     # -- what a learner calls
 
     def check(self, answer: Any) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import httpx
 
-from fleetlab.world.http import Client, Sent
+from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
+from .asking import MINUTE, asked, attempt, field, whole
 from .exercise import Exercise
 from .history import History
 
-MINUTE = 60.0
 TIMEOUT, PATIENCE = 3.0, 2.0
 """When a visitor gives up, and after how long one is said to wait for somebody dead, in virtual seconds."""
 
@@ -31,24 +30,17 @@ counter = Exercise(
 
 
 def _visit(client: Client) -> None:
-    with contextlib.suppress(httpx.HTTPError):  # what came of it stands in the history
-        client.post("/visit")
+    attempt(lambda: client.post("/visit"))
 
 
 def _ask(client: Client) -> int | None:
     """Return the number of visits that a copy tells, or None where it tells none."""
-    try:
-        return _told(client.get("/visits"))
-    except httpx.HTTPError:
-        return None
+    return _told(attempt(lambda: client.get("/visits")))
 
 
 def _told(response: httpx.Response | None) -> int | None:
-    try:
-        visits = response.json()["visits"] if response is not None and response.is_success else None
-    except (ValueError, LookupError, TypeError):
-        return None
-    return visits if isinstance(visits, int) and not isinstance(visits, bool) else None
+    visits = field(response, "visits")
+    return visits if whole(visits) else None
 
 
 def _ask_again(client: Client, tries: int = 3) -> int | None:
@@ -103,7 +95,7 @@ def everybody_answered(history: History) -> str | None:
     for request in history.sent:
         if not request.ok or (request.method == "GET" and _told(request.response) is None):
             wanted = 'with {"visits": n}' if request.method == "GET" else "after counting"
-            return f"{_asked(request)}; the shop has to answer 200 {wanted}."
+            return f"{asked(history, request)}; the shop has to answer 200 {wanted}."
     return None
 
 
@@ -179,12 +171,6 @@ def _copies(counts: list[int | None]) -> str:
     if len(set(told)) == 1:
         return f"{told[0]} {'is' if told[0] == '1' else 'are'} counted"
     return f"the copies count {', '.join(told[:-1])} and {told[-1]}"
-
-
-def _asked(request: Sent) -> str:
-    text = " ".join(request.response.text.split()) if request.response is not None else ""
-    body = f" {text:.40}" if text and not text.startswith("<") else ""
-    return f"{request.client.title()} asked {request.method} {request.path} and got {request.outcome}{body}"
 
 
 __all__ = ["counter"]

@@ -39,6 +39,13 @@ def sentences(parts: Iterable[str]) -> str:
     return " ".join(part for part in parts if part)
 
 
+def cause(error: BaseException) -> str:
+    """Return an error in one clause: a database's own, without the statement and the link that SQLAlchemy adds."""
+    own = getattr(error, "orig", None) or error
+    lines = str(own).splitlines() or [""]
+    return clean(f"{type(own).__name__}: {lines[0]}".rstrip(".: "))
+
+
 def told(error: BaseException) -> str:
     """Return an error as `KeyError: 'x'`, also where it cannot say what it is."""
     try:

@@ -8,9 +8,10 @@ from typing import Any
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, field
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, PATIENCE, asked, field
+from .common import PATIENCE
 from .prices import ask, asked_twice, by_hand, change, customer, new_price, open_shop
 
 LIFE = MINUTE

@@ -8,9 +8,11 @@ from typing import Any
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, TIMEOUT, asked, attempt, field, patiently, sql
+from ..owner import sql
+from .common import TIMEOUT
 
 EVERY = 5.0
 """How often the stub's instances write to the database, in virtual seconds."""
@@ -83,7 +85,12 @@ def _settle(world: World, client: Client, seconds: float = MINUTE) -> tuple[list
 def one_dies(world: World, editor: Any) -> Any:
     """Ada saves once; an instance dies at any step, up to the moment when both have written to the database."""
     ada = _apart(world, editor)
-    patiently(world, lambda: ada.put("/draft/ada", json={"body": "one"}))
+    patiently(
+        lambda: ada.put("/draft/ada", json={"body": "one"}),
+        tries=4,
+        again=lambda answer: answer.status_code >= 500,
+        pause=lambda: world.run(1),
+    )
     world.run(WINDOW)
     return _settle(world, ada)
 

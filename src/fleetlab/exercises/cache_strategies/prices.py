@@ -8,7 +8,9 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
-from .common import TIMEOUT, attempt, field, sql
+from ..asking import attempt, field
+from ..owner import sql
+from .common import TIMEOUT
 
 TEA, BY_HAND = 3, 9
 """The price of tea at first, and as somebody sets it by hand."""

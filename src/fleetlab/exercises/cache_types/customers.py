@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from fleetlab.world.world import World
 
-from .common import attempt
+from ..asking import attempt
+from ..owner import sql
 from .reads import Read, Reads
 
 PRICES = {"tea": 4, "coffee": 7, "milk": 1, "sugar": 2}
@@ -36,12 +37,9 @@ class Shop:
         self.customers = [world.client(f"customer-{n}", timeout=PATIENCE) for n in range(1, 9)]
 
     def _fill(self) -> None:
-        from sqlalchemy import text
-
-        with self.world.database.engine().begin() as db:
-            db.execute(text("CREATE TABLE prices (item TEXT PRIMARY KEY, price INTEGER NOT NULL)"))
-            for item, price in PRICES.items():
-                db.execute(text("INSERT INTO prices VALUES (:item, :price)"), {"item": item, "price": price})
+        sql(self.world, "CREATE TABLE prices (item TEXT PRIMARY KEY, price INTEGER NOT NULL)")
+        for item, price in PRICES.items():
+            sql(self.world, "INSERT INTO prices VALUES (:item, :price)", item=item, price=price)
 
     def look(self, item: str = "tea", times: int = 1) -> None:
         """Ask for an item, one after the other: every instance in turn."""

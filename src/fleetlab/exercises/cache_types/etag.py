@@ -6,9 +6,10 @@ from typing import Any
 
 from fleetlab.world.world import World
 
+from ..asking import asked
 from ..exercise import Exercise
 from ..history import History
-from .common import asked, opaque, tag_of
+from .common import opaque, tag_of
 from .pages import ADA, BOB, DE, EN, FIRST, TEA, Look, Reader, greeting, set_price
 from .salt import salted
 

@@ -7,9 +7,9 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked
 from .customers import PATIENCE, PRICES, Outage, Shop
 from .reads import too_close
 

@@ -9,9 +9,10 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from .common import CUT_OFF, MINUTE, TIMEOUT, ask, asked, attempt, blocked, field, listed, stalled
+from .common import CUT_OFF, TIMEOUT, blocked, listed, stalled
 
 claim_once = Exercise(
     "02.claim_once",
@@ -42,7 +43,7 @@ def _poll(client: Client, times: int = 1) -> None:
 
 
 def _open(client: Client) -> Any:
-    return field(ask(client, "/open"), "open")
+    return field(patiently(lambda: client.get("/open")), "open")
 
 
 @claim_once.scenario(preemptions=0)
@@ -129,9 +130,9 @@ def _shipped(history: History) -> Counter[str]:
 def all_answered(history: History) -> str | None:
     for request in history.sent:
         if not request.ok:
-            return f"{asked(request)}; the shop has to answer 200."
+            return f"{asked(history, request)}; the shop has to answer 200."
         if request.path == "/open" and not isinstance(field(request.response, "open"), list):
-            return f'{asked(request)}; the shop has to answer {{"open": [orders]}}.'
+            return f'{asked(history, request)}; the shop has to answer {{"open": [orders]}}.'
     return None
 
 
@@ -156,7 +157,7 @@ def _has(orders: list[str]) -> str:
 def nobody_waits(history: History) -> str | None:
     late = blocked(history)
     after = [request for request in history.sent[history.result[0] :] if request.status in CUT_OFF]
-    return late or (f"{asked(after[0])}, a minute after an instance has died." if after else None)
+    return late or (f"{asked(history, after[0])}, a minute after an instance has died." if after else None)
 
 
 @in_turn.must("SHIPPED-TWICE", "no order is shipped twice")
@@ -185,7 +186,7 @@ def all_shipped(history: History) -> str | None:
 def none_vanished(history: History) -> str | None:
     still_open = history.result[1]
     if not isinstance(still_open, list):
-        return f"{asked(history.sent[-1])}, a minute after an instance has died."
+        return f"{asked(history, history.sent[-1])}, a minute after an instance has died."
     gone = [order for order in _accepted(history) if order not in _shipped(history) and order not in still_open]
     if gone:
         return f"{listed(gone)} {_has(gone)} been accepted, and {_has(gone)} neither been shipped nor stayed open."

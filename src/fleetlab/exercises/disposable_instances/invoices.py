@@ -8,9 +8,10 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field, patiently, whole
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, TIMEOUT, ask, asked, attempt, blocked, field, listed, stalled, whole
+from .common import TIMEOUT, blocked, listed, stalled
 
 REFUSED = 422
 
@@ -33,7 +34,7 @@ def _bill(client: Client, customer: str, amount: int = 10) -> None:
 
 
 def _books(client: Client) -> Any:
-    return field(ask(client, "/invoices"), "invoices")
+    return field(patiently(lambda: client.get("/invoices")), "invoices")
 
 
 @invoice_numbers.scenario(preemptions=0)
@@ -121,12 +122,12 @@ def _stored(history: History) -> list[tuple[int, str]] | None:
 def all_answered(history: History) -> str | None:
     for request in _bills(history):
         if _sums(request)[1] <= 0 and request.status != REFUSED:
-            return f"{asked(request)} for an invoice over nothing; the office has to answer 422."
+            return f"{asked(history, request)} for an invoice over nothing; the office has to answer 422."
         if _sums(request)[1] > 0 and _number(request) is None:
-            return f'{asked(request)}; the office has to answer 200 {{"number": n}}.'
+            return f'{asked(history, request)}; the office has to answer 200 {{"number": n}}.'
     if _stored(history) is None:
         wanted = '{"invoices": [{"number": 1, "customer": "ada"}, …]}'
-        return f"{asked(history.sent[-1])}; the office has to answer {wanted}."
+        return f"{asked(history, history.sent[-1])}; the office has to answer {wanted}."
     return None
 
 
@@ -135,7 +136,8 @@ def nobody_waits(history: History) -> str | None:
     late = blocked(history)
     last = _bills(history)[-1]
     if late is None and (_number(last) is None or _stored(history) is None):
-        return f"{asked(last if _number(last) is None else history.sent[-1])}, a minute after an instance has died."
+        unheard = last if _number(last) is None else history.sent[-1]
+        return f"{asked(history, unheard)}, a minute after an instance has died."
     return late
 
 

@@ -8,9 +8,10 @@ from fleetlab.world.deployment import Deployment
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field, whole
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, TIMEOUT, asked, attempt, blocked, field, stalled, whole
+from .common import TIMEOUT, blocked, stalled
 
 ORDERS = 240
 
@@ -101,7 +102,7 @@ def a_busy_day(world: World, shop: Any) -> Any:
 def all_numbered(history: History) -> str | None:
     for request in history.sent:
         if _number(request) is None:
-            return f'{asked(request)}; the shop has to answer 200 {{"number": …}}.'
+            return f'{asked(history, request)}; the shop has to answer 200 {{"number": …}}.'
     return None
 
 
@@ -109,7 +110,7 @@ def all_numbered(history: History) -> str | None:
 def nobody_waits(history: History) -> str | None:
     late = blocked(history)
     after = [request for request in history.sent[history.result :] if _number(request) is None]
-    return late or (f"{asked(after[0])}, a minute after an instance has died." if after else None)
+    return late or (f"{asked(history, after[0])}, a minute after an instance has died." if after else None)
 
 
 @in_turn.must("TWICE", "no two orders have one number")

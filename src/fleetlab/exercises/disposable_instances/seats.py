@@ -10,9 +10,10 @@ from fleetlab.world.deployment import Deployment
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field, patiently, whole
 from ..exercise import Exercise
 from ..history import History
-from .common import CUT_OFF, MINUTE, TIMEOUT, ask, asked, attempt, blocked, field, stalled, whole
+from .common import CUT_OFF, TIMEOUT, blocked, stalled
 
 SEATS, BUYERS = 50, 120
 SOLD_OUT = 409
@@ -39,7 +40,7 @@ def _buy(client: Client) -> httpx.Response | None:
 
 
 def _left(client: Client) -> Any:
-    return field(ask(client, "/left"), "left")
+    return field(patiently(lambda: client.get("/left")), "left")
 
 
 @last_seat.scenario(preemptions=0)
@@ -115,21 +116,21 @@ def _bought(history: History) -> list[Sent]:
 def everybody_is_told(history: History) -> str | None:
     for request in _bought(history):
         if request.status not in (200, SOLD_OUT):
-            return f"{asked(request)}; the shop has to answer 200 or 409."
+            return f"{asked(history, request)}; the shop has to answer 200 or 409."
     return _no_number(history)
 
 
 def _no_number(history: History) -> str | None:
     if all(whole(left) for left in history.result[1]):
         return None
-    return f'{asked(history.sent[-1])}; the shop has to answer {{"left": n}}.'
+    return f'{asked(history, history.sent[-1])}; the shop has to answer {{"left": n}}.'
 
 
 @an_instance_dies.must("BLOCKED", "nobody waits for an instance that is dead")
 def nobody_waits(history: History) -> str | None:
     late = blocked(history)
     if late is None and any(request.status in CUT_OFF for request in _bought(history)[2:]):
-        return f"{asked(_bought(history)[-1])}, a minute after an instance has died."
+        return f"{asked(history, _bought(history)[-1])}, a minute after an instance has died."
     return late
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import text
-
 from fleetlab.world.deployment import Deployment
 from fleetlab.world.factory import DeployError, start_error
 from fleetlab.world.instance import Instance
 from fleetlab.world.memory import CannotCopy
 from fleetlab.world.world import World
 
+from ..asking import asked, attempt
 from ..exercise import Exercise
 from ..history import History
+from ..owner import sql
 from ..wording import clean
-from .common import TIMEOUT, asked, attempt, listed
+from .common import TIMEOUT, listed
 
 OUTAGE = 65.0
 SOON = 10.0
@@ -50,8 +50,7 @@ def _start(world: World, shop: Any, settings: dict[str, str], name: str = "shop"
 
 
 def _database(world: World) -> None:
-    with world.database.engine().begin() as db:
-        db.execute(text("CREATE TABLE orders (id SERIAL PRIMARY KEY, item TEXT)"))
+    sql(world, "CREATE TABLE orders (id SERIAL PRIMARY KEY, item TEXT)")
 
 
 def _probe(world: World, seconds: float, every: float = 5.0) -> None:
@@ -148,7 +147,8 @@ def stays(history: History) -> str | None:
 def not_too_early(history: History) -> str | None:
     for request in history.sent[: history.result]:
         if request.ok:
-            return f"{asked(request)}, {request.time:.0f} s after the start; the database comes after {OUTAGE:.0f} s."
+            when = f"{request.time:.0f} s after the start; the database comes after {OUTAGE:.0f} s"
+            return f"{asked(history, request)}, {when}."
     return None
 
 
@@ -161,7 +161,7 @@ def ready(history: History) -> str | None:
         return f"The database has been there for {SOON:.0f} s, and {listed(waiting)} still {_does(waiting)} not serve."
     for request in history.sent[history.result :]:
         if not request.ok:
-            return f"{asked(request)}, {SOON:.0f} s after the database was there."
+            return f"{asked(history, request)}, {SOON:.0f} s after the database was there."
     return None
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked, attempt, client, sql
+from ..owner import sql
+from .common import client
 
 LIFE = MINUTE
 """How long after it was read from the database a price may be shown where no message comes, in virtual seconds."""
@@ -59,8 +61,7 @@ def _shop(world: World, shop: Any, instances: int = 2) -> None:
 
 
 def _price(who: Client, item: str = "tea") -> Any:
-    answer = attempt(lambda: who.get(f"/price/{item}"))
-    return answer.get("price") if isinstance(answer, dict) else None
+    return field(attempt(lambda: who.get(f"/price/{item}")), "price")
 
 
 def _put(owner: Client, price: int) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked, attempt, client
+from .common import client
 from .pages import PAGES, SESSION, Page, change, drop, look, look_at_all, open_shop, session_there, total_of
 
 LIFE = 10 * MINUTE

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import httpx
+
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
-from .common import attempt, client, sql
+from ..asking import content, patiently
+from ..owner import sql
+from .common import client
 
 PAGES = [
     ("ann", "cart"),
@@ -54,9 +58,7 @@ def open_shop(world: World, shop: Any) -> Client:
 
 def look(world: World, who: Client, user: str = "ann", page: str = "cart", tries: int = 3) -> Page:
     """Ask for a page, again where an instance has died."""
-    said = None
-    while tries and said is None:
-        said, tries = attempt(lambda: who.get(f"/pages/{user}/{page}")), tries - 1
+    said = content(patiently(lambda: who.get(f"/pages/{user}/{page}"), tries, again=_silent))
     query = "SELECT total FROM pages WHERE user_name = :user AND page = :page"
     right = sql(world, query, user=user, page=page)
     new = isinstance(said, dict) and isinstance(said.get("total"), dict)
@@ -84,8 +86,12 @@ def change(world: World) -> None:
 
 def drop(who: Client, user: str = "ann", tries: int = 3) -> None:
     """Drop all pages of a user, again where an instance has died."""
-    while tries and attempt(lambda: who.delete(f"/pages/{user}")) is None:
-        tries -= 1
+    patiently(lambda: who.delete(f"/pages/{user}"), tries, again=_silent)
+
+
+def _silent(answer: httpx.Response) -> bool:
+    """Tell whether nothing was said, since an instance has died perhaps."""
+    return content(answer) is None
 
 
 def session_there(world: World) -> bool:

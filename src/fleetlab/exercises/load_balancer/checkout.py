@@ -8,7 +8,7 @@ from typing import Any
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
-from .common import browser, field, patiently
+from ..asking import browser, field, patiently
 
 QUAY, HILL = "3 Quay", "9 Hill"
 LAMP = {"item": "lamp", "price": 4990, "address": QUAY}

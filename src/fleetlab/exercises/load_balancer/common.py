@@ -1,62 +1,20 @@
-"""What the scenarios of this lesson share: browsers that try again, what they were told, and forged cookies."""
+"""What the scenarios of this lesson share: what must be answered, and forged cookies."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import httpx
-
-from fleetlab.world.http import Client, Sent
-from fleetlab.world.world import World
-
+from ..asking import asked
 from ..history import History
-from ..wording import clean
-
-MINUTE = 60.0
-DAY = 24 * 60 * MINUTE
-
-
-def browser(world: World, name: str, service: str = "shop", **options: Any) -> Client:
-    """Return a client that keeps cookies for https, where cookies marked as secure are sent too."""
-    return world.client(name, base_url=f"https://{service}", **options)
-
-
-def patiently(call: Callable[[], httpx.Response], tries: int = 3) -> httpx.Response:
-    """Call again where an instance died or no answer came, as a person at a browser does."""
-    for _ in range(tries):
-        try:
-            response = call()
-        except httpx.HTTPError:
-            continue
-        if response.status_code not in (502, 503):
-            return response
-    return httpx.Response(504)
-
-
-def field(response: httpx.Response, name: str) -> Any:
-    """Return one field of a JSON answer of success, or None where there is none."""
-    try:
-        body = response.json()
-    except ValueError:
-        return None
-    return body.get(name) if isinstance(body, dict) and response.is_success else None
-
-
-def asked(request: Sent) -> str:
-    """Return who asked for what and got what, as the beginning of a sentence."""
-    text = " ".join(request.response.text.split()) if request.response is not None else ""
-    body = f" {text:.60}" if text and not text.startswith("<") else ""
-    return clean(f"{request.client.title()} asked {request.method} {request.path} and got {request.outcome}{body}")
 
 
 def unanswered(history: History, refused: tuple[str, ...] = ()) -> str | None:
     """Return which request got no success without any fault; those of the clients `refused` need none."""
     for request in history.sent:
         if not request.ok and request.client not in refused:
-            return f"{asked(request)}; the contract says 200."
+            return f"{asked(history, request)}; the contract says 200."
     return None
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import asked
 from ..exercise import Exercise
 from ..history import History
 from ..wording import clean
-from .common import asked
 from .lines import about, ids, lines_of
 
 HEADER = "x-request-id"
@@ -137,7 +137,7 @@ def all_answered(history: History) -> str | None:
     """Say which order was refused, or failed."""
     for request in history.sent:
         if not request.ok:
-            return f"{asked(request)}; the contract says 200."
+            return f"{asked(history, request)}; the contract says 200."
     return None
 
 
@@ -145,7 +145,7 @@ def all_answered(history: History) -> str | None:
 def failure_is_told(history: History) -> str | None:
     """Say that a failure was hidden from the customer."""
     if history.sent[0].ok:
-        return f"{asked(history.sent[0])}; stock was not there, and has heard nothing of it."
+        return f"{asked(history, history.sent[0])}; stock was not there, and has heard nothing of it."
     return None
 
 
@@ -232,7 +232,7 @@ def answers_tell_ids(history: History) -> str | None:
         told, sent = _header(request), request.request.headers.get(HEADER)
         if not told or (sent and told != sent):
             came = f"the order came with the id {sent}" if sent else "the lines about it have an id"
-            return f"{asked(request)}, with X-Request-ID: {told or 'none'}; {came}."
+            return f"{asked(history, request)}, with X-Request-ID: {told or 'none'}; {came}."
     return None
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import DAY, asked, browser, field
 from ..exercise import Exercise
 from ..history import History
 from .checkout import HILL, LAMP, PATIENCE, QUAY, TEA, Outcome, begin, confirm, deploy, listed, orders_of
-from .common import DAY, asked, browser, field, forgeries, unanswered
+from .common import forgeries, unanswered
 
 wizard = Exercise(
     "03.wizard",
@@ -122,7 +123,7 @@ def known_on_the_next(history: History) -> str | None:
     """Say whose checkout the last page knew nothing of."""
     for request in history.sent:
         if request.client in ("ada", "bob") and _forgotten(request):
-            return f"{asked(request)}; the page before it was answered by another instance."
+            return f"{asked(history, request)}; the page before it was answered by another instance."
     return None
 
 
@@ -131,7 +132,7 @@ def known_to_survivors(history: History) -> str | None:
     """Say which page was entered, acknowledged, and forgotten."""
     for request in history.sent:
         if request.client == "ada" and _forgotten(request):
-            return f"{asked(request)}; the page before it had been acknowledged."
+            return f"{asked(history, request)}; the page before it had been acknowledged."
     return None
 
 
@@ -158,7 +159,7 @@ def again_answered(history: History) -> str | None:
     confirmed = [request for request in history.sent if request.path == "/checkout/confirm"][:2]
     for request, told in zip(confirmed, history.result.told, strict=True):
         if told is None:
-            return f"{asked(request)}; the contract says 200 with the order, whenever the page is sent."
+            return f"{asked(history, request)}; the contract says 200 with the order, whenever the page is sent."
     return None
 
 
@@ -176,7 +177,8 @@ def own_entries(history: History) -> str | None:
 def nothing_without_an_address(history: History) -> str | None:
     """Say that a checkout was confirmed that had a page missing."""
     if not history.result.refused or len(history.result.orders) > 2:
-        return f"{asked(_last_of(history, 'eve'))}; she has entered no address, so a 4xx was due, and no order."
+        eve = _last_of(history, "eve")
+        return f"{asked(history, eve)}; she has entered no address, so a 4xx was due, and no order."
     return None
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fleetlab.world.outside import Letter
 from fleetlab.world.world import World
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+from ..asking import DAY, HOUR
+
 NINE = 9 * HOUR
 """When a world begins, in seconds after midnight."""
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from fleetlab.world.world import World
 
+from ..asking import DAY, HOUR, MINUTE
 from ..exercise import Exercise
 from ..history import History
-from .common import CUSTOMERS, DAY, HOUR, MINUTE, VARS, letters, names, told, twice, without
+from .common import CUSTOMERS, VARS, letters, names, told, twice, without
 
 survive_the_crash = Exercise(
     "08.survive_the_crash",

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from fleetlab.world.env import Env
 from fleetlab.world.world import World
 
+from ..asking import MINUTE
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, time_of_day
+from .common import time_of_day
 
 outlive_the_lease = Exercise(
     "08.outlive_the_lease",

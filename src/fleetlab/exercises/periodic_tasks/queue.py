@@ -7,9 +7,9 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from ..sessions.common import MINUTE, asked, field, patiently
 from .pending import groups, holders
 
 work_queue = Exercise(

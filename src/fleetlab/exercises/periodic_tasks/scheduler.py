@@ -11,7 +11,7 @@ import httpx
 
 from fleetlab.world.http import Client
 
-from ..sessions.common import field
+from ..asking import field
 from .common import CUSTOMERS
 
 PATIENCE, TRIES = 10.0, 3

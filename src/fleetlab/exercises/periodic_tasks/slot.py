@@ -6,9 +6,10 @@ from typing import Any
 
 from fleetlab.world.world import World
 
+from ..asking import DAY, HOUR, MINUTE
 from ..exercise import Exercise
 from ..history import History
-from .common import CUSTOMERS, DAY, HOUR, MINUTE, NINE, VARS, letters, names, time_of_day, told, twice, without
+from .common import CUSTOMERS, NINE, VARS, letters, names, time_of_day, told, twice, without
 
 once_per_period = Exercise(
     "08.once_per_period",

@@ -8,10 +8,10 @@ from fleetlab.world.http import Client, Sent
 from fleetlab.world.outside import Letter
 from fleetlab.world.world import World
 
+from ..asking import HOUR, MINUTE, asked, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from ..sessions.common import asked, field, patiently, said
-from .common import HOUR, MINUTE, letters, names, told, twice, without
+from .common import letters, names, told, twice, without
 from .scheduler import PATIENCE, VARS, body, call, post, sign
 
 trigger_endpoint = Exercise(
@@ -154,7 +154,7 @@ def in_time(history: History) -> str | None:
 def as_agreed(history: History) -> str | None:
     for request in [*_of(history, "scheduler"), *_of(history, "monitor")]:
         wanted = "run" if request.method == "POST" else "status"
-        if not said(request, wanted) and request.status != 404:
+        if not field(request.response, wanted) and request.status != 404:
             return f'{asked(history, request)}; the contract says a success and JSON with "{wanted}".'
     return None
 

@@ -8,11 +8,13 @@ from weakref import WeakKeyDictionary
 
 import httpx
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
 from fleetlab.world.instance import Instance
 from fleetlab.world.migrations import Migrations
 from fleetlab.world.world import World
+
+from ..asking import ask_one
 
 WORK = 10.0
 """How long the migration of this release takes, in virtual seconds: as long as it takes to read a large table."""
@@ -118,20 +120,6 @@ def rows(world: World, query: str) -> list[Any]:
             return []
 
 
-def told(error: BaseException) -> str:
-    """Return an error in one clause: the database's own, without the statement and the link that SQLAlchemy adds."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    lines = str(cause).splitlines() or [""]
-    return f"{type(cause).__name__}: {lines[0]}".rstrip(".: ")
-
-
-def ask(world: World, instance: Instance, path: str, patience: float = 1.0) -> tuple[int, Any]:
+def ask(world: World, instance: Instance, path: str) -> tuple[int, Any]:
     """Ask one instance, past the balancer, as a platform's probe does; return status and JSON, 0 where none came."""
-    world.trace.add(world.now, "platform", "request", f"GET {path}", instance.name)
-    exchange = instance.accept(httpx.Request("GET", f"http://{instance.name}{path}"), "platform")
-    if exchange is None or not exchange.wait(patience) or exchange.answer is None:
-        return 0, None
-    try:
-        return exchange.answer.status, httpx.Response(200, content=exchange.answer.body).json()
-    except ValueError:
-        return exchange.answer.status, None
+    return ask_one(world, instance, httpx.Request("GET", f"http://{instance.name}{path}"), "platform", patience=1.0)

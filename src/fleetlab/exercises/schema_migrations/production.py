@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from fleetlab.world.database import Database
 from fleetlab.world.world import World
 
-from .common import rows, run, told
+from ..wording import cause
+from .common import rows, run
 from .job import Job
 from .releases import release
 
@@ -58,7 +59,7 @@ def _shop(env: Any) -> Flask:
             with env.database.begin() as db:
                 db.execute(insert, {"name": name, "email": request.args.get("email")})
         except DBAPIError as error:
-            return {"error": told(error)}, 500
+            return {"error": cause(error)}, 500
         return {"registered": name}
 
     return app

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from fleetlab.world.world import World
 
 from ..answer import app_factory
-from ..exercise import Exercise, Scenario
+from ..exercise import Exercise
 from ..history import History
-from .common import told
+from ..wording import cause
 from .production import CUSTOMERS, Outcome, attempt
 
 
@@ -93,29 +92,13 @@ def a_late_guest(world: World, answer: Any) -> Any:
 
 # Invariants, the most telling first
 
-GOOD = (an_index,)
-BAD = (a_missing_email, a_shared_email, another_name, no_way_back, half_a_way_back, a_late_guest)
-
-
-def everywhere(
-    harm: str, sentence: str, *scenarios: Scenario
-) -> Callable[[Callable[[History], str | None]], Callable[[History], str | None]]:
-    """Add one invariant to several scenarios."""
-
-    def add(holds: Callable[[History], str | None]) -> Callable[[History], str | None]:
-        for scenario in scenarios:
-            scenario.must(harm, sentence)(holds)
-        return holds
-
-    return add
-
 
 def _ended(outcome: Outcome) -> str:
     """Return how the job ended, as the end of a sentence."""
-    return "" if outcome.error is None else f"; the job ended with {told(outcome.error)}"
+    return "" if outcome.error is None else f"; the job ended with {cause(outcome.error)}"
 
 
-@everywhere("LOST-ROWS", "whoever was a customer is one afterwards, with the same email", *GOOD, *BAD)
+@rehearse.must("LOST-ROWS", "whoever was a customer is one afterwards, with the same email")
 def rows_are_kept(history: History) -> str | None:
     kept = history.result.kept
     for name, email in CUSTOMERS:
@@ -127,7 +110,7 @@ def rows_are_kept(history: History) -> str | None:
     return f"{lost[0]} registered while the job ran, and is not stored." if lost else None
 
 
-@everywhere("HALF-WAY", "production is migrated to the end, or not at all", *GOOD, *BAD)
+@rehearse.must("HALF-WAY", "production is migrated to the end, or not at all")
 def all_or_nothing(history: History) -> str | None:
     outcome: Outcome = history.result
     if outcome.version == "0003" or outcome.after == outcome.before:
@@ -135,7 +118,7 @@ def all_or_nothing(history: History) -> str | None:
     return f"Production was at {outcome.before[0]} and is left at {outcome.version}{_ended(outcome)}."
 
 
-@everywhere("OLD-BROKEN", "the release in service works on, before, during and after", *GOOD, *BAD)
+@rehearse.must("OLD-BROKEN", "the release in service works on, before, during and after")
 def the_old_one_works(history: History) -> str | None:
     for sent in history.sent:
         if sent.status == 500 and sent.client == "visitor":
@@ -143,7 +126,7 @@ def the_old_one_works(history: History) -> str | None:
     return None
 
 
-@everywhere("WAITED", "customers notice nothing of a release", *GOOD, *BAD)
+@rehearse.must("WAITED", "customers notice nothing of a release")
 def nobody_waits(history: History) -> str | None:
     for sent in history.sent:
         if sent.status != 200 and sent.client == "visitor":
@@ -151,15 +134,15 @@ def nobody_waits(history: History) -> str | None:
     return None
 
 
-@everywhere("NO-WAY-BACK", "what was released can be taken back, and released again", *GOOD, *BAD)
+@rehearse.must("NO-WAY-BACK", "what was released can be taken back, and released again")
 def there_is_a_way_back(history: History) -> str | None:
     error = history.result.way_back
     if error is None:
         return None
-    return f"It was released, and could not be taken back to 0001 and released again: {told(error)}."
+    return f"It was released, and could not be taken back to 0001 and released again: {cause(error)}."
 
 
-@everywhere("NOT-RELEASED", "a migration that is right is released", *GOOD)
+@rehearse.must("NOT-RELEASED", "a migration that is right is released", an_index)
 def released(history: History) -> str | None:
     outcome: Outcome = history.result
     if outcome.version != "0003":

@@ -13,7 +13,8 @@ from fleetlab.world.world import World
 
 from ..exercise import Exercise
 from ..history import History
-from .common import AFTERWARDS, BEFORE, WORK, told
+from ..wording import cause
+from .common import AFTERWARDS, BEFORE, WORK
 from .probes import PERIOD, TRIES, Seen, deploy, look, watch
 
 LONG = 20.0
@@ -122,7 +123,7 @@ def _of_threads(history: History, instance: Instance) -> str:
     """Return with what a thread of an instance has ended, as the end of a sentence."""
     for task, error in history.world.sim.errors:
         if task.process is instance.process:
-            return f": a thread of it ended with {told(error)}"
+            return f": a thread of it ended with {cause(error)}"
     return ""
 
 
@@ -130,7 +131,7 @@ def _silent(history: History) -> str | None:
     """Return which instance has not started, or has never been ready."""
     for instance in _fleet(history):
         if instance.failure is not None:
-            return f"{instance.name} did not start: {told(instance.failure)}."
+            return f"{instance.name} did not start: {cause(instance.failure)}."
         if instance.state in ("starting", "ready") and instance.name not in history.result.ready:
             return f"{instance.name} was still not ready after {LONG:.0f} s{_of_threads(history, instance)}."
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +13,10 @@ from sqlalchemy import text
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
-from ..exercise import Exercise, Scenario
+from ..exercise import Exercise
 from ..history import History
-from .common import READ_OLD, function_of, run, told, warehouse
+from ..wording import cause
+from .common import READ_OLD, function_of, run, warehouse
 from .job import STATEMENTS, Ledger, work
 
 TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, place TEXT, aisle TEXT, shelf INTEGER)"
@@ -126,31 +126,16 @@ def it_dies(world: World, answer: Any) -> Any:
 
 # Invariants, the most telling first
 
-ALL = (a_larger_table, beside_live_writes, it_dies)
 
-
-def _each(
-    harm: str, sentence: str, *scenarios: Scenario
-) -> Callable[[Callable[[History], str | None]], Callable[[History], str | None]]:
-    """Add one invariant to several scenarios."""
-
-    def add(holds: Callable[[History], str | None]) -> Callable[[History], str | None]:
-        for scenario in scenarios:
-            scenario.must(harm, sentence)(holds)
-        return holds
-
-    return add
-
-
-@_each("JOB-FAILED", "the job runs to its end, on every row that is there", *ALL)
+@backfill.must("JOB-FAILED", "the job runs to its end, on every row that is there")
 def ends_well(history: History) -> str | None:
     ledger: Ledger = history.result.ledger
     if ledger.error is not None:
-        return f"Start {ledger.starts} of the job ended with {told(ledger.error)}."
+        return f"Start {ledger.starts} of the job ended with {cause(ledger.error)}."
     return None
 
 
-@_each("NEVER-ENDS", "the job comes to an end", *ALL)
+@backfill.must("NEVER-ENDS", "the job comes to an end")
 def comes_to_an_end(history: History) -> str | None:
     outcome: Outcome = history.result
     if outcome.ledger.statements > STATEMENTS:
@@ -158,7 +143,7 @@ def comes_to_an_end(history: History) -> str | None:
     return None
 
 
-@_each("LONG-LOCK", "no transaction changes more rows than it may", *ALL)
+@backfill.must("LONG-LOCK", "no transaction changes more rows than it may")
 def short_transactions(history: History) -> str | None:
     most, size = max(history.result.ledger.changed, default=0), history.result.size
     if most > size:
@@ -166,7 +151,7 @@ def short_transactions(history: History) -> str | None:
     return None
 
 
-@_each("WAITED", "nobody waits for the job longer than for one batch", beside_live_writes)
+@backfill.must("WAITED", "nobody waits for the job longer than for one batch", beside_live_writes)
 def nobody_waits(history: History) -> str | None:
     for request in history.sent:
         if request.seconds > 0.5:
@@ -174,7 +159,7 @@ def nobody_waits(history: History) -> str | None:
     return None
 
 
-@_each("OVERWRITTEN", "what is stored meanwhile stays as it was stored", beside_live_writes)
+@backfill.must("OVERWRITTEN", "what is stored meanwhile stays as it was stored", beside_live_writes)
 def newer_stays(history: History) -> str | None:
     if history.acknowledged[-1].path.endswith(f"/{MOVED}"):
         place, aisle, shelf = history.result.after[MOVED]
@@ -183,7 +168,7 @@ def newer_stays(history: History) -> str | None:
     return None
 
 
-@_each("MISSED", "in the end aisle and shelf of every row say what its place says", *ALL)
+@backfill.must("MISSED", "in the end aisle and shelf of every row say what its place says")
 def every_row(history: History) -> str | None:
     outcome: Outcome = history.result
     wrong = [item for item, row in outcome.after.items() if _wrong(row)]
@@ -199,7 +184,7 @@ def _wrong(row: tuple[Any, ...]) -> bool:
     return (aisle, shelf) != ((None, None) if place is None else (place[0], int(place[2:])))
 
 
-@_each("STARTS-OVER", "after a crash the job goes on where it was", it_dies)
+@backfill.must("STARTS-OVER", "after a crash the job goes on where it was", it_dies)
 def goes_on(history: History) -> str | None:
     outcome: Outcome = history.result
     changed, count = sum(outcome.ledger.changed), len(outcome.before)

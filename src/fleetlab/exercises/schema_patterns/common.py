@@ -18,11 +18,9 @@ from fleetlab.world.instance import Instance
 from fleetlab.world.world import World
 
 from ..answer import Complaint, app_factory
+from ..asking import ask_one
 
 migrations.isolate()
-
-PATIENCE = 5.0
-"""How long whoever asks an instance waits for the answer, in virtual seconds."""
 
 ITEMS = {1: "A-7", 2: "B-12", 3: "C-30"}
 """What is in the warehouse before anything else happens."""
@@ -79,32 +77,12 @@ def migrate(engine: sa.Engine, change: Callable[[], Any]) -> None:
 
 def put(world: World, instance: Instance, item: int, place: str) -> tuple[int, Any]:
     """Store an item's place through one instance, past the balancer."""
-    return ask(world, instance, httpx.Request("PUT", f"http://shop/items/{item}", json={"place": place}))
+    return ask_one(world, instance, httpx.Request("PUT", f"http://shop/items/{item}", json={"place": place}))
 
 
 def get(world: World, instance: Instance) -> tuple[int, Any]:
     """Ask one instance, past the balancer, where everything is."""
-    return ask(world, instance, httpx.Request("GET", "http://shop/items"))
-
-
-def ask(world: World, instance: Instance, asked: httpx.Request) -> tuple[int, Any]:
-    """Send a request to one instance; return status and JSON of the answer, 0 where none came."""
-    world.trace.add(world.now, "checker", "request", f"{asked.method} {asked.url.path}", instance.name)
-    exchange = instance.accept(asked, "checker")
-    if exchange is None or not exchange.wait(PATIENCE) or exchange.answer is None:
-        return 0, None
-    try:
-        return exchange.answer.status, httpx.Response(200, content=exchange.answer.body).json()
-    except ValueError:
-        return exchange.answer.status, None
-
-
-def told(error: BaseException) -> str:
-    """Return an error in one line, without the statement and the link that SQLAlchemy adds."""
-    if isinstance(error, sa.exc.DBAPIError) and error.orig is not None:
-        error = error.orig
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+    return ask_one(world, instance, httpx.Request("GET", "http://shop/items"))
 
 
 def function_of(*names: str) -> Complaint:

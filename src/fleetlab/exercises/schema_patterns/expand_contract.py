@@ -16,7 +16,7 @@ from fleetlab.world.world import World
 
 from ..exercise import Exercise
 from ..history import History
-from .common import told
+from ..wording import cause
 from .inspection import Store, Trouble, columns, look, visit, walk
 from .releases import Release, pairs, releases
 
@@ -175,7 +175,7 @@ for harm, sentence in HARMS.items():
 def all_answered(history: History) -> str | None:
     old, new = history.result.versions
     for request in history.failed:
-        why = next((f" ({told(error)})" for _, _, error in history.errors), "")
+        why = next((f" ({cause(error)})" for _, _, error in history.errors), "")
         version = new if request.client == "look-new" else old
         return (
             f"{version}, at the migration of {new}, answered {request.method} {request.path}: {request.outcome}{why}."

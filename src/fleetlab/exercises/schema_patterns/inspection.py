@@ -16,7 +16,8 @@ from fleetlab.world.http import Client
 from fleetlab.world.instance import Instance
 from fleetlab.world.world import World
 
-from .common import ITEMS, get, migrate, put, run, told
+from ..wording import cause
+from .common import ITEMS, get, migrate, put, run
 from .releases import Release
 
 PAUSE = 0.02
@@ -62,7 +63,7 @@ class Store:
             if release.change is not None:
                 migrate(self.engine, release.change)
         except Exception as error:
-            return Trouble("MIGRATION-FAILED", f"The migration of {release} ended with {told(error)}.")
+            return Trouble("MIGRATION-FAILED", f"The migration of {release} ended with {cause(error)}.")
         return None
 
 
@@ -142,7 +143,7 @@ def _refused(instance: Instance, what: str, status: int) -> Trouble:
     """Return a failed request, with the error of the database behind it, which is no slip of the answer's here."""
     why = f"{status or 'no answer'}"
     if instance.errors and isinstance(instance.errors[-1][1], sa.exc.DBAPIError):
-        why = f"{why} ({told(instance.errors[-1][1])})"
+        why = f"{why} ({cause(instance.errors[-1][1])})"
         instance.errors.clear()
     return Trouble("FAILED-REQUEST", f"{what}: {why}.")
 

@@ -7,9 +7,9 @@ from typing import Any
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, browser, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked, browser, field, patiently, said
 
 shared_cart = Exercise(
     "09.shared_cart",
@@ -98,7 +98,7 @@ def two_tabs(world: World, shop: Any) -> Any:
 @two_tabs.must("UNANSWERED", "without a fault every request is answered with 200")
 def all_answered(history: History) -> str | None:
     for request in history.sent:
-        if (request.ok and said(request, "cart") is None) or 400 <= request.status < 500:
+        if (request.ok and field(request.response, "cart") is None) or 400 <= request.status < 500:
             return f'{asked(history, request)}; the contract says 200 and {{"cart": [items]}}.'
         if not request.ok and not history.faults:
             return f"{asked(history, request)}, without any fault."

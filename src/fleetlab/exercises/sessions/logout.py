@@ -7,9 +7,10 @@ from typing import Any
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
+from ..asking import DAY, MINUTE, asked, browser, field
 from ..exercise import Exercise
 from ..history import History
-from .common import DAY, KEYS, LEEWAY, LIFE, MINUTE, asked, browser, disagreement, field
+from .common import KEYS, LEEWAY, LIFE, disagreement
 
 BEFORE = 0.4
 """When Ada logs out, in virtual seconds; not a whole one, as little in life."""

@@ -11,9 +11,9 @@ import httpx
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, browser, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked, browser, patiently, said
 
 USERS = ("ada", "bob", "cem", "dot", "eve")
 OUTAGE = 30.0
@@ -122,7 +122,7 @@ def _says_no(request: Sent) -> bool:
 @half_a_minute.must("WRONG-USER", "everybody is who he or she was, or is told to come back")
 def same_user(history: History) -> str | None:
     for request in history.sent:
-        user = said(request, "user")
+        user = field(request.response, "user")
         if request.path == "/me" and request.client in USERS and request.ok and user != request.client:
             return f"{request.client.title()} reloads the page, and it greets {user}."
     return None

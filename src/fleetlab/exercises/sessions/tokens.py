@@ -10,9 +10,10 @@ import jwt
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, browser, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from .common import KEYS, LEEWAY, LIFE, MINUTE, asked, browser, disagreement, field, patiently, said
+from .common import KEYS, LEEWAY, LIFE, disagreement
 
 THIEF = "a key that only the attacker has, long enough for HS256"
 
@@ -139,7 +140,7 @@ def anywhere(world: World, app: Any) -> Any:
 @honest_and_forged.must("CONTRACT", "a login is answered with a signed token that names its key")
 def as_agreed(history: History) -> str | None:
     login = next(request for request in history.sent if request.path == "/login")
-    if login.ok and said(login, "token") and not _kid(str(said(login, "token"))):
+    if login.ok and field(login.response, "token") and not _kid(str(field(login.response, "token"))):
         return f"{asked(history, login)}; the contract says a JWT with a kid in its header."
     return disagreement(history, "/login", ["token"])
 
@@ -147,10 +148,10 @@ def as_agreed(history: History) -> str | None:
 @honest_and_forged.must("REFUSED", "every instance of both services accepts a token of any other, and says whose it is")
 @anywhere.must("REFUSED", "a token outlives the instance that signed it")
 def accepted(history: History) -> str | None:
-    honest = {said(request, "token") for request in history.sent if request.path == "/login"}
+    honest = {field(request.response, "token") for request in history.sent if request.path == "/login"}
     for request in history.sent:
         if request.path == "/me" and _token(request) in honest and request.time < LIFE and request.status != 502:
-            user = said(request, "user")
+            user = field(request.response, "user")
             outcome = f"answers with {user} instead of Ada" if request.ok else f"says {request.outcome}"
             if user != "ada":
                 return (

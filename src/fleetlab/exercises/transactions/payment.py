@@ -11,9 +11,10 @@ from fleetlab.world.http import Client, Sent
 from fleetlab.world.payments import PaymentProvider
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field, whole
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked, attempt, client, euros, field, patiently, whole
+from .common import client, euros, insistently
 
 CENTS = 3000
 Context = AbstractContextManager[None]
@@ -65,7 +66,7 @@ def slow_provider(world: World, shop: Any) -> Any:
     provider.delays.append(20.0)
     with world.calm():
         for key in ("tea", "pot"):
-            patiently(world, lambda key=key: _pay(ada, key))  # type: ignore[misc]
+            insistently(world, lambda key=key: _pay(ada, key))  # type: ignore[misc]
         world.run(MINUTE)
         return provider, [_books(ada)]
 
@@ -82,7 +83,7 @@ def _twice(world: World, shop: Any, before: Context, after: Context) -> Any:
             one.wait()
     with world.calm():
         world.run(MINUTE)
-        patiently(world, lambda: _pay(ada, "tea"))
+        insistently(world, lambda: _pay(ada, "tea"))
         return provider, [_books(ada)]
 
 
@@ -102,7 +103,7 @@ def two_answers_at_once(world: World, shop: Any) -> Any:
 def no_answer(world: World, shop: Any) -> Any:
     """Ada pays 30 €; any one reply may be lost, or an instance die; she tries again with the same key."""
     provider, ada = _start(world, shop)
-    patiently(world, lambda: _pay(ada, "tea"))
+    insistently(world, lambda: _pay(ada, "tea"))
     with world.calm():
         world.deployments["shop"].scale(2)
         return provider, [_books(ada)]

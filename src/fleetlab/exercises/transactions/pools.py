@@ -14,9 +14,10 @@ from fleetlab.world.http import Client, Sent
 from fleetlab.world.partners import Answer, Partner
 from fleetlab.world.world import World
 
+from ..asking import asked, attempt, field
 from ..exercise import Exercise
 from ..history import History
-from .common import asked, attempt, client, field
+from .common import client
 
 QUERY, CALL = 0.1, 0.4
 """How long a query takes, and how long the warehouse, in virtual seconds."""

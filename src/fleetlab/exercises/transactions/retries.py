@@ -10,9 +10,10 @@ import sqlalchemy
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked, attempt, client, field
+from .common import client
 
 PATIENCE, ATTEMPTS = 10.0, 12
 """How long a request may take, in virtual seconds, and how often it may try to connect in that time."""

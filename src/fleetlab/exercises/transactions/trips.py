@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fleetlab.world.partners import Answer, Partner
 from fleetlab.world.payments import PaymentProvider
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, attempt, field
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, attempt, client, field
+from .common import client
 
 SETTLED = 3 * MINUTE
 """How long after a request a trip may still be open, in virtual seconds."""
@@ -179,24 +180,8 @@ def a_long_pause(world: World, shop: Any) -> Any:
 
 # Invariants, the most telling first
 
-_EVERYWHERE = (without_faults, slow_but_alive, late_effects, a_death, a_death_on_the_way_back, a_long_pause)
 
-
-Holds = Callable[[History], str | None]
-
-
-def _everywhere(id: str, sentence: str) -> Callable[[Holds], Holds]:  # noqa: A002 - the name that `must` has
-    """Add an invariant to every scenario."""
-
-    def add(holds: Holds) -> Holds:
-        for scenario in _EVERYWHERE:
-            scenario.must(id, sentence)(holds)
-        return holds
-
-    return add
-
-
-@_everywhere("CHARGED-TWICE", "nobody is charged twice for one trip")
+@saga.must("CHARGED-TWICE", "nobody is charged twice for one trip")
 def once(history: History) -> str | None:
     for trip in history.result:
         if trip.charges > 1:
@@ -204,7 +189,7 @@ def once(history: History) -> str | None:
     return None
 
 
-@_everywhere("CHARGED-IN-VAIN", "nobody pays for a trip that does not take place: a charge cannot be undone")
+@saga.must("CHARGED-IN-VAIN", "nobody pays for a trip that does not take place: a charge cannot be undone")
 def not_in_vain(history: History) -> str | None:
     for trip in history.result:
         if trip.charges and not (trip.seat and trip.room):
@@ -212,7 +197,7 @@ def not_in_vain(history: History) -> str | None:
     return None
 
 
-@_everywhere("HALF-DONE", "three minutes later a trip is done or undone as a whole")
+@saga.must("HALF-DONE", "three minutes later a trip is done or undone as a whole")
 def whole(history: History) -> str | None:
     for trip in history.result:
         if (trip.seat or trip.room) and not (trip.seat and trip.room and trip.charges):
@@ -220,7 +205,7 @@ def whole(history: History) -> str | None:
     return None
 
 
-@_everywhere("OPEN", "three minutes later the shop says what became of a trip: booked or refused")
+@saga.must("OPEN", "three minutes later the shop says what became of a trip: booked or refused")
 def closed(history: History) -> str | None:
     for trip in history.result:
         known = any(request.ok and request.method == "POST" for request in history.sent)
@@ -230,7 +215,7 @@ def closed(history: History) -> str | None:
     return None
 
 
-@_everywhere("WRONG-STATE", "what the shop says of a trip is true")
+@saga.must("WRONG-STATE", "what the shop says of a trip is true")
 def true(history: History) -> str | None:
     for trip in history.result:
         if (trip.state == "booked") != bool(trip.charges):

@@ -9,9 +9,10 @@ import httpx
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
+from ..asking import MINUTE, asked, attempt, field, whole
 from ..exercise import Exercise
 from ..history import History
-from .common import MINUTE, asked, attempt, client, field, whole
+from .common import client
 
 PATIENCE = 3.0
 """After how long one is said to wait for somebody dead, in virtual seconds."""
