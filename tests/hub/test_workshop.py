@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,18 @@ import yaml
 
 import fleetlab.exercises
 from fleetlab.course.inventory import curriculum
+from fleetlab.course.labs import prefix
 from fleetlab.exercises import Exercise
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKSHOP = (ROOT / "docs" / "workshop.md").read_text("utf-8")
 TLJH = (ROOT / "docs" / "hub" / "tljh.md").read_text("utf-8")
 Z2JH = (ROOT / "docs" / "hub" / "z2jh.yaml").read_text("utf-8")
+ANSWERS = ROOT / "tests" / "answers"
+EXERCISES = sorted(f"{path.parent.name}.{path.stem}" for path in ANSWERS.glob("*/[a-z]*.py"))
+COMMON = 4
+"""So many wrong answers to one exercise do a harm that its instructor will meet."""
+sys.path.insert(0, str(ANSWERS.parent))
 
 
 def section(title: str) -> str:
@@ -33,9 +40,11 @@ def section(title: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Return the rows of a Markdown table, its head left out."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    """Return the rows of the Markdown tables in a text, their heads left out."""
+    found: list[list[str]] = []
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        found += [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    return found
 
 
 def test_the_link_is_the_one_that_is_shown() -> None:
@@ -101,11 +110,32 @@ def ids() -> set[str]:
     return {f"{one.prefix}-{rule.id}" for one in exercises for scene in one.scenarios for rule in scene.invariants}
 
 
+def failures() -> list[list[str]]:
+    """Return the rows of the tables of common failures: id, what the code does, what to ask."""
+    return rows(section("Common failures, and what to ask"))
+
+
 def test_every_failure_id_is_one_of_the_course() -> None:
     """Each id in the table of common failures is one that an exercise declares."""
-    table = [cells[0] for cells in rows(section("Common failures, and what to ask"))]
-    assert len(table) == len(set(table)) > 20
+    table = [cells[0] for cells in failures()]
+    assert len(table) == len(set(table))
     assert set(table) - ids() == set()
+    assert all(cells[2].endswith("?") for cells in failures())
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_common_failures_are_in_the_table(exercise: str) -> None:
+    """Of each exercise the table has what its stub does, and every harm that four or more of its wrong answers do."""
+    answers = importlib.import_module(f"answers.{exercise}")
+    harms = Counter(harm for _, harm in answers.WRONG.values())
+    common = {answers.STUB[1], *(harm for harm, times in harms.items() if times >= COMMON)}
+    assert common - {cells[0] for cells in failures()} == set()
+
+
+def test_every_lab_is_in_the_table() -> None:
+    """No lab of the course is without a row."""
+    labs = {cells[0].split("-")[0] for cells in failures()}
+    assert labs == {f"S{prefix(entry.lesson)}" for entry in curriculum() if entry.ready}
 
 
 @pytest.mark.parametrize("page", ["docs/workshop.md", "docs/hub/tljh.md"])
