@@ -1,6 +1,7 @@
 """Notebooks that nobody wants to run: what each does stands in its name.
 
-Every one answers `jam` in its own way, and `tea` rightly.
+Every one answers `jam` in its own way, and `tea` rightly. ROOM is the folder with everybody's notebooks, NEIGHBOUR the
+number of a process that has nothing to do with them.
 """
 
 from __future__ import annotations
@@ -62,14 +63,22 @@ JAM = {
     "for name in ('HOME', 'FLEETLAB_HOME'):\n"
     "    folder = pathlib.Path(os.environ[name])\n    folder.mkdir(parents=True, exist_ok=True)\n"
     "    (folder / 'progress.json').write_text('{}')\n" + ANSWERS["jam"],
+    "wipes_the_room": "import os, pathlib, shutil\n"
+    "shutil.rmtree('ROOM', ignore_errors=True)\n"
+    "harms = [os.unlink, lambda path: path.write_text(''), lambda path: path.rename('mine')]\n"
+    "for path in pathlib.Path('ROOM').rglob('*.ipynb'):\n    for harm in harms:\n"
+    "        try:\n            harm(path)\n        except OSError:\n            pass\n" + ANSWERS["jam"],
+    "signs_the_table": "open('ROOM/grades.csv', 'w').write('all passed')",
+    "ends_a_neighbour": "import os\nos.kill(NEIGHBOUR, 9)",
     "asks": "input('Is it right? ')\n" + ANSWERS["jam"],
     "is_no_python": "def jam(:",
 }
 
 
-def notebook(name: str) -> dict[str, Any]:
+def notebook(name: str, room: str = "", neighbour: int = 0) -> dict[str, Any]:
     """Return one of them."""
-    return pantry({"jam": JAM[name], "tea": ANSWERS["tea"]})
+    jam = JAM[name].replace("ROOM", room).replace("NEIGHBOUR", str(neighbour))
+    return pantry({"jam": jam, "tea": ANSWERS["tea"]})
 
 
 def edited_check() -> dict[str, Any]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from typer.testing import CliRunner
 
 from fleetlab.course.cli import app
 from fleetlab.course.folder import NotFound
+from fleetlab.course.grade import fence
 from fleetlab.course.grade.process import Ended, environment
 from fleetlab.course.grade.process import run as run_job
 from fleetlab.course.grade.skeleton import Skeleton
@@ -28,6 +32,7 @@ from fleetlab.course.grade.table import HEAD, Row, as_csv, as_html
 
 LAB = "07_pantry.ipynb"
 pytestmark = pytest.mark.slow
+fenced = pytest.mark.skipif(not fence.version(), reason="needs a fence for files: Linux 5.13 or newer")
 linux = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux: /proc and orphans that are adopted")
 
 
@@ -44,7 +49,17 @@ def rows(folder: Path, *arguments: str) -> dict[tuple[str, str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Any]]]:
+def neighbour() -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that no notebook has to do with."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.communicate(b"\n")
+
+
+@pytest.fixture(scope="module")
+def room(
+    tmp_path_factory: pytest.TempPathFactory, neighbour: subprocess.Popen[bytes]
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Grade a room full of hostile notebooks once; return each learner's rows by exercise."""
     folder = tmp_path_factory.mktemp("room")
     course = folder / "course"
@@ -54,7 +69,8 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[s
     source = course / "lessons" / "solutions" / "07_pantry.md"
     source.parent.mkdir(parents=True)
     source.write_text(MYST.format(set_up=SET_UP), "utf-8")
-    made = {name: hostile.notebook(name) for name in hostile.JAM}
+    (folder / "handed-in").mkdir()
+    made = {name: hostile.notebook(name, (folder / "handed-in").as_posix(), neighbour.pid) for name in hostile.JAM}
     made |= {"edits_the_check": hostile.edited_check(), "moves_its_answer": hostile.moved_answer()}
     for name, book in {**made, "has_helpers": hostile.helper()}.items():
         store(folder / "handed-in" / name / LAB, book)
@@ -68,6 +84,8 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[s
         found = rows(folder / "handed-in", *limits, "--table", str(folder / "grades"))
     assert not (folder / "home" / "progress.json").exists()
     assert sorted(path.name for path in (course / "labs").iterdir()) == [LAB]
+    there = {path.parent.name for path in (folder / "handed-in").glob(f"*/{LAB}") if path.stat().st_size}
+    assert there == {*made, "has_helpers", *hostile.UNREADABLE} - {"empty"} or not fence.version()
     return {
         learner: {exercise: row for (who, exercise), row in found.items() if who == learner} for learner, _ in found
     }
@@ -161,6 +179,21 @@ def test_a_greedy_notebook_is_ended(room: Any, name: str, sentence: str) -> None
     """Memory and processes have a limit, and a notebook that ends its grader has no verdict."""
     assert room[name]["jam"]["outcome"] == "not reached"
     assert sentence in room[name]["jam"]["note"]
+
+
+@fenced
+def test_a_notebook_writes_in_its_own_home_only(room: Any) -> None:
+    """What others have handed in is still there (the fixture has looked), and nobody else signs the table."""
+    assert room["wipes_the_room"]["jam"]["outcome"] == "passed"
+    assert room["signs_the_table"]["jam"]["outcome"] == "not reached"
+    assert "ended in PermissionError" in room["signs_the_table"]["jam"]["note"]
+
+
+@pytest.mark.skipif(fence.version() < 6, reason="needs a fence for signals: Linux 6.12 or newer")
+def test_a_notebook_ends_nobody_else(room: Any, neighbour: subprocess.Popen[bytes]) -> None:
+    """A process outside of the lab cannot be ended from inside."""
+    assert "ended in PermissionError" in room["ends_a_neighbour"]["jam"]["note"]
+    assert neighbour.poll() is None
 
 
 @linux

@@ -8,6 +8,7 @@ A verdict is trusted because of who asks for it, not because of what a notebook 
 - Whoever passes has a control: the stub, which cannot pass, is judged in the same kernel afterwards. If it passes as
   well, something in the notebook changes the check, and the pass is refused.
 - Each lab runs in processes of its own with a home of its own and limits, and is ended with all of them (`process`).
+  On Linux they write nowhere but in that home, and end nobody but each other (`fence`).
 
 An answer runs in the same Python process as the check that judges it: whoever takes that process apart can still forge
 a verdict. The table names what is worth a look by a person. Against attackers, grade in a container.

@@ -1,4 +1,4 @@
-"""The process that grades one lab: reads a job from standard input, limits itself, answers with one line.
+"""The process that grades one lab: reads a job from standard input, limits and fences itself, answers with one line.
 
 The answer carries the job's token, which stands in no file and in no process's environment: another process that
 writes into our standard output has none. Afterwards we wait to be ended, so that processes that a notebook left behind
@@ -17,6 +17,7 @@ from typing import Any
 
 from ..labs import Lab
 from ..mistake import Mistake
+from .fence import put_up
 from .strict import LimitedKernel, StrictJudge
 
 _SUBREAPER, _DUMPABLE = 36, 4  # <linux/prctl.h>
@@ -30,6 +31,7 @@ def main() -> None:
     """Grade the lab of one job."""
     job = json.loads(sys.stdin.readline())
     limit(job["memory"])
+    put_up(Path.cwd())
     print(json.dumps({"token": job["token"], **graded(job)}), flush=True)
     sys.stdin.read()  # until whoever started us ends us, or is gone
 

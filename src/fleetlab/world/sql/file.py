@@ -26,6 +26,13 @@ _PRAGMAS = (
 )
 
 
+def _folder(prefix: str) -> str:
+    """Make a folder on the RAM disk, or among temporary files where there is none that may be written."""
+    with suppress(OSError):
+        return tempfile.mkdtemp(prefix=prefix, dir=_RAM)
+    return tempfile.mkdtemp(prefix=prefix)
+
+
 class Handle:
     """One SQLite connection, reused by one session after another."""
 
@@ -47,8 +54,7 @@ class File:
 
     def __init__(self, prepare: Callable[[Handle], None]) -> None:
         # In a task a random name is a function of the seed: another process, or a later file, may well draw the same.
-        prefix, ram = f"fleetlab-{os.getpid()}-", _RAM if os.access(_RAM, os.W_OK) else None
-        self.directory = tempfile.mkdtemp(prefix=prefix, dir=ram)
+        self.directory = _folder(f"fleetlab-{os.getpid()}-")
         self._lent = [self.directory]
         self._prepare = prepare
         self._idle: list[Handle] = []
