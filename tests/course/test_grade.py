@@ -23,7 +23,8 @@ from typer.testing import CliRunner
 from fleetlab.course.cli import app
 from fleetlab.course.folder import NotFound
 from fleetlab.course.grade import fence
-from fleetlab.course.grade.process import Ended, environment
+from fleetlab.course.grade.grading import Grader
+from fleetlab.course.grade.process import Ended, Greedy, environment
 from fleetlab.course.grade.process import run as run_job
 from fleetlab.course.grade.skeleton import Skeleton
 from fleetlab.course.grade.strict import LimitedKernel
@@ -276,6 +277,36 @@ def test_a_stopped_grading_ends_what_runs(course: Path, tmp_path: Path) -> None:
     with pytest.raises(Ended, match=r"^Grading was stopped\.$"):
         run_job({**job, "controls": skeleton.controls(), "memory": 600}, stop)
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(("harm", "outcome"), [(Greedy("It took all."), "passed"), (Ended("It died."), "not reached")])
+def test_who_ran_beside_a_greedy_one_is_graded_again(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Ended, outcome: str
+) -> None:
+    """A lab that went wrong while another one took all that there is has a second try, alone; no other has one."""
+    store(tmp_path / "in" / "ada" / LAB, pantry(ANSWERS))
+    store(tmp_path / "in" / "mallory" / LAB, pantry({**ANSWERS, "jam": "take_all = 1"}))
+    both, harmed, tries = threading.Barrier(2), threading.Event(), []
+
+    def run_beside(job: dict[str, Any], stop: threading.Event) -> list[dict[str, Any]]:
+        greedy = "take_all = 1" in str(job["notebook"])
+        tries.append(greedy)
+        if tries.count(greedy) == 1:
+            both.wait(30)
+        if greedy:
+            raise harm
+        harmed.wait(30)
+        return [{"exercise": "07.jam", "outcome": "passed" if tries.count(False) == 2 else "not reached"}]
+
+    def tell(rows: list[Row]) -> None:
+        if rows[0].learner == "mallory":
+            harmed.set()
+
+    monkeypatch.setattr("fleetlab.course.grade.grading.run", run_beside)
+    graded = Grader(course).grade(submissions(tmp_path / "in", ["07_pantry"]), 2, tell)
+    assert (graded[0].learner, graded[0].outcome) == ("ada", outcome)
+    assert {row.outcome for row in graded if row.learner == "mallory"} == {"not reached"}
+    assert tries.count(True) == 1
 
 
 # -- what is handed in

@@ -1,14 +1,19 @@
-"""Grades submissions, several at once; whatever a notebook does, it costs its own rows only."""
+"""Grades submissions, several at once; whatever a notebook does, it costs its own rows only.
+
+Where one takes all the threads or memory that there are, those that run beside it go wrong without being wrong. They
+are graded again, one after the other.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..judge import NOT_REACHED, Result
-from .process import Ended, run
+from ..judge import NOT_REACHED, PASSED, Result
+from .process import Ended, Greedy, run
 from .skeleton import Skeleton
 from .submissions import Submission, read
 from .table import Row, row
@@ -27,6 +32,9 @@ class Grader:
         self.megabytes = megabytes
         self._stop = threading.Event()
         self._skeletons: dict[str, Skeleton] = {}
+        self._lock = threading.Lock()
+        self._running: list[Submission] = []
+        self._disturbed: list[Submission] = []
 
     def grade(
         self, handed_in: Iterable[Submission], jobs: int, tell: Callable[[list[Row]], None] = lambda rows: None
@@ -42,9 +50,14 @@ class Grader:
             tell(rows)
             return rows
 
+        def fair(submission: Submission, rows: list[Row]) -> list[Row]:
+            right = all(found.outcome == PASSED for found in rows)
+            return rows if right or submission not in self._disturbed else one(submission)
+
         pool = ThreadPoolExecutor(jobs)
         try:
-            return [found for rows in pool.map(one, todo) for found in rows]
+            first = list(pool.map(one, todo))
+            return [found for submission, rows in zip(todo, first, strict=True) for found in fair(submission, rows)]
         finally:  # Ctrl-C ends what runs, and begins nothing more
             self._stop.set()
             pool.shutdown(cancel_futures=True)
@@ -56,7 +69,8 @@ class Grader:
         skeleton = self._skeletons[submission.lab]
         try:
             mine = read(submission.path)
-            remarks, results = skeleton.remarks(mine), self._results(skeleton, mine)
+            with self._beside(submission):
+                remarks, results = skeleton.remarks(mine), self._results(skeleton, mine)
         except (Ended, ValueError) as error:
             why = str(error) if isinstance(error, Ended) else f"The notebook cannot be read: {error}."
             remarks = {}
@@ -66,6 +80,21 @@ class Grader:
             row(submission.learner, submission.lab, found, [*remarks.get(found.exercise.partition(".")[2], []), *about])
             for found in results
         ]
+
+    @contextmanager
+    def _beside(self, submission: Submission) -> Iterator[None]:
+        """Note who runs at the same time as one that takes too much."""
+        with self._lock:
+            self._running.append(submission)
+        try:
+            yield
+        except Greedy:
+            with self._lock:
+                self._disturbed += [one for one in self._running if one is not submission]
+            raise
+        finally:
+            with self._lock:
+                self._running.remove(submission)
 
     def _results(self, skeleton: Skeleton, mine: dict[str, object]) -> list[Result]:
         job = {

@@ -31,6 +31,10 @@ class Ended(Exception):
     """A lab that was ended before it had results; the text is the sentence that says why."""
 
 
+class Greedy(Ended):
+    """A lab that took what others need: processes or memory."""
+
+
 def run(job: Mapping[str, Any], stop: threading.Event) -> list[dict[str, Any]]:
     """Return the results of a job, graded in processes that are gone afterwards. Raises Ended, also on `stop`."""
     token = secrets.token_hex(16)
@@ -45,6 +49,7 @@ def environment(home: str, mark: str, environ: Mapping[str, str] = os.environ) -
     passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
     own = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP", "TMP"), home)
     own |= {"FLEETLAB_HOME": str(Path(home) / "fleetlab"), "PYTHONDONTWRITEBYTECODE": "1", _MARK: mark}
+    own["OPENBLAS_NUM_THREADS"] = "1"  # it takes a thread for each core, and where there is none, it sends SIGINT
     return passed_on | own
 
 
@@ -111,12 +116,12 @@ def _read(line: str, token: str) -> list[dict[str, Any]]:
 
 
 def _look(pid: int, megabytes: int) -> None:
-    """Raise Ended if a lab's processes take too much together, or are too many."""
+    """Raise Greedy if a lab's processes take too much together, or are too many."""
     found = below(pid)
     if len(found) > MOST_PROCESSES:
-        raise Ended(f"The notebook started more than {MOST_PROCESSES} processes.")
+        raise Greedy(f"The notebook started more than {MOST_PROCESSES} processes.")
     if sum(map(_memory, found)) > megabytes * 1_000_000:
-        raise Ended(f"The notebook took more than {megabytes} MB of memory.")
+        raise Greedy(f"The notebook took more than {megabytes} MB of memory.")
 
 
 def _memory(process: psutil.Process) -> int:
