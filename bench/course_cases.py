@@ -1,4 +1,4 @@
-"""Figures of the course: what a check costs beside its notebook, how soon a save has its verdict, ten learners at once."""
+"""Figures of the course: a check beside its notebook, a save and its verdict, ten learners at once, `make` as a whole."""
 
 from __future__ import annotations
 
@@ -102,10 +102,34 @@ def slowest() -> tuple[float, str]:
     return seconds, f"s ({os.cpu_count()} cores)"
 
 
+def start() -> tuple[float, str]:
+    """From a fresh copy to a JupyterLab that answers: `make start` with nothing installed yet."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        subprocess.run(["git", "checkout-index", "--all", f"--prefix={folder}/"], cwd=ROOT, check=True)
+        began = time.perf_counter()
+        subprocess.run(["make", "--silent", "setup"], cwd=folder, check=True, capture_output=True)
+        command = [f"{folder}/.venv/bin/fleetlab", "start", "--no-browser"]
+        server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline().startswith("http"), "JupyterLab did not start."
+            return (time.perf_counter() - began) / 60, "min"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def suite() -> tuple[float, str]:
+    """All that `make test` does, in two processes."""
+    return wall(["make", "test"], rounds=1) / 60, f"min ({os.cpu_count()} cores)"
+
+
 CASES: list[tuple[str, str, Case]] = [
     ("a lab's check against its notebook", "<=2", check),
     ("watch: from save to verdict", "<=3", watch),
     ("hub: ten learners at once, passed", ">=10", passed),
     ("hub: memory a learner", "<=400", memory),
     ("hub: the slowest check of ten learners", "<=30", slowest),
+    ("make start on a fresh machine", "<=2", start),
+    ("make test in all", "<=10", suite),
 ]

@@ -74,6 +74,11 @@ class Desk:
             return drawn.size;
         }""")
 
+    def fields(self) -> int:
+        """Return how many fields for a prediction are drawn, with room to type in."""
+        fields = self.page.locator(f"{NOTEBOOK} .jp-OutputArea-output .widget-text input").all()
+        return sum(field.is_visible() and field.bounding_box()["width"] > 50 for field in fields)
+
     def shot(self, name: str) -> None:
         """Keep a picture of the screen in the folder that FLEETLAB_PICTURES names, if it names one."""
         folder = os.environ.get("FLEETLAB_PICTURES")

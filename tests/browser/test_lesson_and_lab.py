@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from desk import Desk
 
+from fleetlab.show.front import VIEW
+
 pytestmark = pytest.mark.slow
 
 CONSOLE = """
@@ -51,7 +53,7 @@ def status(course: Path, surroundings: dict[str, str]) -> dict:
 
 
 def test_lesson_runs_from_top_to_bottom(desk: Desk, course: Path) -> None:
-    """`fleetlab start` opens lesson 09 without a pop-up; it runs without an error, and each picture of it is drawn."""
+    """`fleetlab start` opens lesson 09 without a pop-up; it runs without an error, each picture and widget is drawn."""
     desk.page.goto(desk.link)
     desk.until_idle()
     assert not desk.page.locator(".jp-Dialog, .jp-toast-message").count()
@@ -62,6 +64,9 @@ def test_lesson_runs_from_top_to_bottom(desk: Desk, course: Path) -> None:
     pictures = [output for output in shown if "<img" in "".join(output.get("data", {}).get("text/html", ""))]
     assert len(pictures) >= 5
     assert desk.pictures() >= len(pictures)
+    questions = [output for output in shown if VIEW in output.get("data", {})]
+    assert len(questions) >= 2
+    assert desk.fields() == len(questions)
     desk.page.locator(".jp-OutputArea-output img").first.scroll_into_view_if_needed()
     desk.shot("lesson")
 
