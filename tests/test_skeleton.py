@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import socket
 import subprocess
 import tomllib
@@ -181,6 +183,11 @@ def test_the_token_is_not_on_the_command_line(course: Path) -> None:
         address(8888, "s3cret", "09_sessions")
         == "http://127.0.0.1:8888/lab/tree/notebooks/09_sessions.ipynb?token=s3cret"
     )
+
+
+def test_a_terminal_in_jupyterlab_knows_the_command() -> None:
+    """`fleetlab` is found in a terminal of JupyterLab, whether the environment is activated or not."""
+    assert shutil.which("fleetlab", path=environment("")["PATH"].split(os.pathsep)[0])
 
 
 def test_jupyterlab_reads_the_courses_settings(monkeypatch: pytest.MonkeyPatch) -> None:

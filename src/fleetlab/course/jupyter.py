@@ -59,7 +59,10 @@ def environment(token: str) -> dict[str, str]:
     The token is not on the command line because that can be read by every user of the machine.
     """
     paths = [str(CONFIG), os.environ.get("JUPYTER_CONFIG_PATH", "")]
-    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths)), "JUPYTER_TOKEN": token}
+    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]  # `fleetlab` in JupyterLab's terminal
+    found = {"JUPYTER_CONFIG_PATH": paths, "PATH": programs}
+    joined = {name: os.pathsep.join(filter(None, places)) for name, places in found.items()}
+    return {**os.environ, **joined, "JUPYTER_TOKEN": token}
 
 
 def address(port: int, token: str, lesson: str | None, shelf: str = "notebooks") -> str:
