@@ -203,7 +203,7 @@ Z2JH_SCHEMA = keys(
     ),
     cull=keys(enabled={"type": "boolean"}, timeout=WHOLE),
     prePuller=keys(hook=keys(enabled={"type": "boolean"})),
-    scheduling=keys(userPlaceholder=keys(replicas=WHOLE)),
+    scheduling=keys(podPriority=keys(enabled={"type": "boolean"}), userPlaceholder=keys(replicas=WHOLE)),
 )
 """The part of the Helm chart's values that we use, after the chart's configuration reference."""
 
@@ -211,6 +211,12 @@ Z2JH_SCHEMA = keys(
 def test_z2jh_values_have_the_charts_keys_and_types() -> None:
     """The example has no key that the chart does not know, and each value has the type that the chart asks for."""
     jsonschema.validate(yaml.safe_load(Z2JH), Z2JH_SCHEMA)
+
+
+def test_placeholders_give_way_to_learners() -> None:
+    """Seats that are kept warm have a lower priority than learners: the chart gives them one only where it is asked."""
+    scheduling = yaml.safe_load(Z2JH)["scheduling"]
+    assert scheduling["userPlaceholder"]["replicas"] == 0 or scheduling["podPriority"]["enabled"] is True
 
 
 def test_a_misspelt_value_is_found() -> None:
