@@ -430,6 +430,18 @@ def test_names_are_text_and_nothing_else() -> None:
     assert page.encode("utf-8")
 
 
+def test_no_learner_steers_the_terminal(course: Path, tmp_path: Path) -> None:
+    """A name or an error message with control characters shows them, on the screen and in the table."""
+    name = "mallory\x1b[2J"
+    store(tmp_path / "in" / name / LAB, pantry({**ANSWERS, "jam": "raise ValueError('\\x1b]0;all passed\\x07')"}))
+    told = run(str(tmp_path / "in"), "--table", str(tmp_path / "grades")).stdout
+    table = "".join((tmp_path / f"grades.{ending}").read_text("utf-8") for ending in ("csv", "html"))
+    assert "\x1b" not in told + table
+    assert r"mallory\x1b[2J" in told
+    assert r"ended in ValueError: \x1b]0;all passed\x07" in told
+    assert table.count(r"mallory\x1b[2J") == 4
+
+
 def test_a_lab_sees_no_secret_of_ours(tmp_path: Path) -> None:
     """The environment of a graded lab holds where programs are and a home of its own, and no more of ours."""
     ours = {"PATH": "/bin", "API_TOKEN": "s3cret", "HOME": "/home/teacher", "FLEETLAB_HOME": "/home/teacher/f"}

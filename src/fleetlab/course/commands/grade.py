@@ -13,7 +13,7 @@ from ..folder import course_folder
 from ..grade.grading import MEGABYTES_A_LAB, SECONDS_A_LAB, Grader
 from ..grade.strict import REFUSED
 from ..grade.submissions import submissions
-from ..grade.table import Row, as_csv, as_html, summary
+from ..grade.table import Row, as_csv, as_html, printable, summary
 from ..home import keep, replace_text, utc_now
 from ..judge import NOT_REACHED, PASSED
 from ..labs import find_lab, lab_names
@@ -63,7 +63,7 @@ def _tell(rows: Sequence[Row]) -> None:
     told = f"{passed} of {len(rows)} passed" if first.exercise else first.outcome
     troubled = {one.note for one in rows if one.outcome in (NOT_REACHED, REFUSED)}
     who = f"{first.learner} {first.lab}".rstrip()
-    typer.echo(f"{who}: {told}." + (f" {min(troubled)}" if troubled else ""))
+    typer.echo(printable(f"{who}: {told}." + (f" {min(troubled)}" if troubled else "")))
 
 
 def _silent(rows: Sequence[Row]) -> None:

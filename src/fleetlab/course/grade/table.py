@@ -12,7 +12,7 @@ from typing import Any
 from ..judge import PASSED, Result
 
 HEAD = ("learner", "lab", "exercise", "outcome", "failure id", "schedules", "seconds", "note")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 _MARKS = {PASSED: "✓", "not attempted": "·", "not handed in": "–", "not reached": "?", "refused": "!"}
 
 _STYLE = """
@@ -53,22 +53,25 @@ def row(learner: str, lab: str, found: Result, remarks: Sequence[str] = ()) -> R
     return Row(learner, lab, exercise, found.outcome, found.id, found.schedules, found.seconds, note)
 
 
+def printable(text: str) -> str:
+    """Return a text in one line that steers no terminal and fits into any file: all else as Python would write it."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 def as_csv(rows: Sequence[Row]) -> str:
     """Return the table as CSV; no cell of it is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
     writer.writerows([_harmless(value) for value in astuple(one)] for one in rows)
-    return _encodable(text.getvalue())
+    return text.getvalue()
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _encodable(text: str) -> str:
-    """Return a text without halves of characters, which a notebook can hold and a file cannot."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def as_html(rows: Sequence[Row]) -> str:
@@ -82,19 +85,23 @@ def as_html(rows: Sequence[Row]) -> str:
         *(f"{_line(one)}\n" for one in rows),
         "</tbody></table>\n</body></html>\n",
     ]
-    return _encodable("".join(parts))
+    return "".join(parts)
 
 
 def _line(one: Row) -> str:
     mark = _MARKS.get(one.outcome, "✗")
     cells = [
-        f'<th scope="row">{html.escape(one.learner)}</th>',
-        f"<td>{html.escape(one.lab)}</td><td>{html.escape(one.exercise)}</td>",
-        f'<td class="outcome">{mark} {html.escape(one.outcome)}</td><td><code>{html.escape(one.id)}</code></td>',
+        f'<th scope="row">{_escaped(one.learner)}</th>',
+        f"<td>{_escaped(one.lab)}</td><td>{_escaped(one.exercise)}</td>",
+        f'<td class="outcome">{mark} {_escaped(one.outcome)}</td><td><code>{_escaped(one.id)}</code></td>',
         f'<td class="number">{one.schedules}</td><td class="number">{one.seconds:.1f}</td>',
-        f'<td class="note">{html.escape(one.note)}</td>',
+        f'<td class="note">{_escaped(one.note)}</td>',
     ]
     return f'<tr class="{"passed" if one.outcome == PASSED else "other"}">{"".join(cells)}</tr>'
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))
 
 
 def summary(rows: Sequence[Row]) -> str:
