@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import threading
 import time
@@ -342,6 +343,75 @@ def replica_read(env: Any) -> Flask:
     return serve(leasing(env, engine=env.replica), write)
 
 
+def watched_entry(env: Any) -> Flask:
+    """Who watches the entry itself: it is not there, and deleting what is not there changes nothing."""
+    return watching(env, ENTRY, lambda: env.redis.delete(ENTRY))
+
+
+def watched_after_the_read(env: Any) -> Flask:
+    """Who begins to watch when there is something to store: the change has come before that."""
+
+    def read() -> Any:
+        cached = env.redis.get(ENTRY)
+        if cached is None:
+            end = int(time.time()) + LIFE
+            cached = select(env.database)
+            with env.redis.pipeline() as pipe, contextlib.suppress(redis.WatchError):
+                pipe.watch("version:tea")
+                pipe.multi()
+                pipe.set(ENTRY, cached, exat=end)
+                pipe.execute()
+        return cached
+
+    def write(price: int) -> None:
+        update(env.database, price)
+        env.redis.pipeline().incr("version:tea").delete(ENTRY).execute()
+
+    return serve(read, write)
+
+
+def counted_after_the_delete(env: Any) -> Flask:
+    """Who deletes, and then counts the version up: in between an old price comes in under the old number."""
+
+    def write(price: int) -> None:
+        update(env.database, price)
+        env.redis.delete(ENTRY)
+        env.redis.incr("version:tea")
+
+    return serve(counting(env), write)
+
+
+def looks_again(env: Any) -> Flask:
+    """Who reads the row once more after storing it, and deletes what differs: for a moment it was told."""
+
+    def read() -> Any:
+        cached = env.redis.get(ENTRY)
+        if cached is None:
+            end = int(time.time()) + LIFE
+            cached = select(env.database)
+            env.redis.set(ENTRY, cached, exat=end)
+            if select(env.database) != cached:
+                env.redis.delete(ENTRY)
+        return cached
+
+    def write(price: int) -> None:
+        update(env.database, price)
+        env.redis.delete(ENTRY)
+
+    return serve(read, write)
+
+
+def deleted_in_the_background(env: Any) -> Flask:
+    """Who answers at once and lets a thread delete: who asks meanwhile is told the old price."""
+    delete = taking_leases_only(env)
+
+    def write(price: int) -> None:
+        update(env.database, price)
+        threading.Thread(target=delete).start()
+
+    return serve(leasing(env), write)
+
+
 # -- wrong: a price that is too old
 
 
@@ -363,6 +433,11 @@ def longer_with_each_use(env: Any) -> Flask:
 def counted_from_the_fill(env: Any) -> Flask:
     """Who counts the minute from the moment of storing: what was read seconds ago lives for seconds too long."""
     return serve(leasing(env, life=LIFE), taking_leases(env))
+
+
+def with_times(lease: int, life: int) -> Callable[[Any], Flask]:
+    """Return a factory whose leases and entries end after so many seconds, together more than a minute."""
+    return lambda env: serve(leasing(env, lease=lease, life=life), taking_leases(env))
 
 
 def lease_without_end(env: Any) -> Flask:
@@ -504,12 +579,18 @@ def leasing(env: Any, engine: Engine | None = None, lease: int | None = 10, life
     return read
 
 
+def taking_leases_only(env: Any) -> Callable[[], Any]:
+    """Return what takes entry and lease away in one command."""
+    return lambda: env.redis.delete(ENTRY, "lease:tea")
+
+
 def taking_leases(env: Any) -> Callable[[int], None]:
     """Return a writer that takes entry and lease away in one command, after its commit."""
+    take = taking_leases_only(env)
 
     def write(price: int) -> None:
         update(env.database, price)
-        env.redis.delete(ENTRY, "lease:tea")
+        take()
 
     return write
 
@@ -642,10 +723,15 @@ def compare_and_set(env: Any) -> Flask:
 
 def watched(env: Any) -> Flask:
     """WATCH in place of Lua: the reader's transaction fails if a writer has touched the version since."""
+    return watching(env, "version:tea", lambda: env.redis.pipeline().incr("version:tea").delete(ENTRY).execute())
+
+
+def watching(env: Any, key: str, changed: Callable[[], Any]) -> Flask:
+    """Return a shop whose readers store a price only if nobody has touched `key`; writers call `changed`."""
 
     def read() -> Any:
         with env.redis.pipeline() as pipe:
-            pipe.watch("version:tea")
+            pipe.watch(key)
             cached = pipe.get(ENTRY)
             if cached is None:
                 end = int(time.time()) + LIFE
@@ -658,9 +744,73 @@ def watched(env: Any) -> Flask:
 
     def write(price: int) -> None:
         update(env.database, price)
-        env.redis.pipeline().incr("version:tea").delete(ENTRY).execute()
+        changed()
 
     return serve(read, write)
+
+
+def version_in_the_key(env: Any) -> Flask:
+    """The number is part of the key: what a slow reader stores, it stores where nobody looks any more."""
+
+    def read() -> Any:
+        key = f"{ENTRY}:{env.redis.get('version:tea') or '0'}"
+        cached = env.redis.get(key)
+        if cached is None:
+            end = int(time.time()) + LIFE
+            cached = select(env.database)
+            env.redis.set(key, cached, exat=end)
+        return cached
+
+    def write(price: int) -> None:
+        update(env.database, price)
+        env.redis.incr("version:tea")
+
+    return serve(read, write)
+
+
+IN_PLACE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EXAT', ARGV[3])
+return 1
+"""
+
+
+def lease_in_the_entry(env: Any) -> Flask:
+    """The lease stands where the price will be, as in memcached: one key, and one DEL takes away either."""
+    fill = env.redis.register_script(IN_PLACE)
+
+    def read() -> Any:
+        cached, token = env.redis.get(ENTRY), f"lease {secrets.token_hex(8)}"
+        if cached is not None and not cached.startswith("lease"):
+            return cached
+        mine, end = env.redis.set(ENTRY, token, nx=True, ex=10), int(time.time()) + LIFE
+        price = select(env.database)
+        if mine:
+            fill(keys=[ENTRY], args=[token, price, end])
+        return price
+
+    def write(price: int) -> None:
+        update(env.database, price)
+        env.redis.delete(ENTRY)
+
+    return serve(read, write)
+
+
+def dated_entry(env: Any) -> Flask:
+    """The entry says when it was read, and readers pass over what is a minute old: no end has to be exact."""
+    fill = env.redis.register_script(LEASED_FILL)
+
+    def read() -> Any:
+        entry = json.loads(env.redis.get(ENTRY) or "null")
+        if entry and time.time() - entry["read"] < LIFE:
+            return entry["price"]
+        token, now = secrets.token_hex(8), time.time()
+        env.redis.set("lease:tea", token, ex=30)
+        price = select(env.database)
+        fill(keys=[ENTRY, "lease:tea"], args=[token, json.dumps({"price": price, "read": now}), 300])
+        return price
+
+    return serve(read, taking_leases(env))
 
 
 STUB = (stub, "S11_2-STALE")
@@ -688,9 +838,19 @@ WRONG = {
     "version_for_ten_seconds": (version_for_ten_seconds, "S11_2-STALE"),
     "entry_in_memory": (entry_in_memory, "S11_2-STALE"),
     "replica_read": (replica_read, "S11_2-STALE"),
+    "watched_entry": (watched_entry, "S11_2-STALE"),
+    "watched_after_the_read": (watched_after_the_read, "S11_2-STALE"),
+    "counted_after_the_delete": (counted_after_the_delete, "S11_2-STALE"),
+    "looks_again": (looks_again, "S11_2-STALE"),
+    "deleted_in_the_background": (deleted_in_the_background, "S11_2-STALE"),
     "no_end": (no_end, "S11_2-TOO-OLD"),
     "longer_with_each_use": (longer_with_each_use, "S11_2-TOO-OLD"),
     "counted_from_the_fill": (counted_from_the_fill, "S11_2-TOO-OLD"),
+    "five_and_sixty": (with_times(5, 60), "S11_2-TOO-OLD"),
+    "ten_and_fifty_five": (with_times(10, 55), "S11_2-TOO-OLD"),
+    "fifteen_and_fifty": (with_times(15, 50), "S11_2-TOO-OLD"),
+    "thirty_and_fifty": (with_times(30, 50), "S11_2-TOO-OLD"),
+    "sixty_and_thirty": (with_times(60, 30), "S11_2-TOO-OLD"),
     "lease_without_end": (lease_without_end, "S11_2-TOO-OLD"),
     "entry_for_an_hour": (entry_for_an_hour, "S11_2-TOO-OLD"),
     "no_cache": (no_cache, "S11_2-NOT-CACHED"),
@@ -711,6 +871,9 @@ RIGHT = {
     "tombstone": tombstone,
     "compare_and_set": compare_and_set,
     "watched": watched,
+    "version_in_the_key": version_in_the_key,
+    "lease_in_the_entry": lease_in_the_entry,
+    "dated_entry": dated_entry,
 }
 
 REPLAYED = "lease_taken_last"

@@ -244,6 +244,50 @@ def replayed_in_any_order(env: Any) -> Flask:
     return streaming(env, statement=UPSERT)
 
 
+def clock_as_a_number(env: Any) -> Flask:
+    """Who numbers the texts by the time of day: the clocks of two instances differ."""
+    dirty_writer(env)
+
+    def save(name: str, body: str) -> None:
+        with env.redis.pipeline(transaction=True) as pipe:
+            pipe.hset(f"draft:{name}", mapping={"body": body, "seq": int(time.time() * 1000)}).sadd("dirty", name)
+            pipe.execute()
+
+    return serve(save, lambda name: env.redis.hget(f"draft:{name}", "body"))
+
+
+def compared_in_python(env: Any) -> Flask:
+    """Who looks at the number in the database, and then writes: it stands still between the two."""
+    clean = env.redis.register_script(CLEAN)
+
+    @env.every(5)
+    def write() -> None:
+        for name in sorted(env.redis.smembers("dirty")):
+            body, seq = env.redis.hmget(f"draft:{name}", "body", "seq")
+            with env.database.connect() as db:
+                known = db.execute(text("SELECT seq FROM drafts WHERE name = :name"), {"name": name}).scalar()
+            if known is None or known < int(seq):
+                store(env, name, body, int(seq))
+            clean(keys=["dirty", f"draft:{name}"], args=[name, seq])
+
+    return serve(saving(env), lambda name: env.redis.hget(f"draft:{name}", "body"))
+
+
+def read_apart(env: Any) -> Flask:
+    """Who reads text and number in two commands: between them both change, and the old text has the new number."""
+    clean = env.redis.register_script(CLEAN)
+
+    @env.every(5)
+    def write() -> None:
+        for name in sorted(env.redis.smembers("dirty")):
+            body = env.redis.hget(f"draft:{name}", "body")
+            seq = env.redis.hget(f"draft:{name}", "seq")
+            store(env, name, body, int(seq), NEWER)
+            clean(keys=["dirty", f"draft:{name}"], args=[name, seq])
+
+    return serve(saving(env), lambda name: env.redis.hget(f"draft:{name}", "body"))
+
+
 # -- wrong: what is shown
 
 
@@ -306,6 +350,18 @@ def queue_as_a_fallback(env: Any) -> Flask:
             return
 
     return serve(try_first, lambda name: env.redis.hget(f"draft:{name}", "body"))
+
+
+def marks_left(env: Any) -> Flask:
+    """Who leaves the marks, for writing twice does no harm: every draft of all times is written every 5 s."""
+
+    @env.every(5)
+    def write() -> None:
+        for name in sorted(env.redis.smembers("dirty")):
+            body, seq = env.redis.hmget(f"draft:{name}", "body", "seq")
+            store(env, name, body, int(seq), NEWER)
+
+    return serve(saving(env), lambda name: env.redis.hget(f"draft:{name}", "body"))
 
 
 def never_trimmed(env: Any) -> Flask:
@@ -428,6 +484,60 @@ def streaming(env: Any, claim: bool = True, statement: str = NEWER, trim: bool =
     return serve(save, lambda name: env.redis.get(f"draft:{name}"))
 
 
+def sorted_marks(env: Any) -> Flask:
+    """Marks with a number each, in a sorted set; a mark goes if its number is still the one that was read."""
+    done = "if redis.call('ZSCORE', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('ZREM', KEYS[1], ARGV[1]) end"
+    script = env.redis.register_script(done)
+
+    @env.every(5)
+    def write() -> None:
+        for name, score in env.redis.zrange("dirty", 0, -1, withscores=True):
+            body, seq = env.redis.hmget(f"draft:{name}", "body", "seq")
+            store(env, name, body, int(seq), NEWER)
+            script(keys=["dirty"], args=[name, str(int(score))])
+
+    def save(name: str, body: str) -> None:
+        with env.redis.pipeline(transaction=True) as pipe:
+            pipe.hset(f"draft:{name}", "body", body).hincrby(f"draft:{name}", "seq", 1).zincrby("dirty", 1, name)
+            pipe.execute()
+
+    return serve(save, lambda name: env.redis.hget(f"draft:{name}", "body"))
+
+
+def number_written(env: Any) -> Flask:
+    """No queue: beside each draft stands the number that was written last, and all drafts are looked at."""
+
+    @env.every(5)
+    def write() -> None:
+        for key in sorted(env.redis.scan_iter("draft:*")):
+            body, seq, written = env.redis.hmget(key, "body", "seq", "written")
+            if seq != written:
+                store(env, key.partition(":")[2], body, int(seq), NEWER)
+                env.redis.hset(key, "written", seq)
+
+    def save(name: str, body: str) -> None:
+        env.redis.pipeline().hset(f"draft:{name}", "body", body).hincrby(f"draft:{name}", "seq", 1).execute()
+
+    return serve(save, lambda name: env.redis.hget(f"draft:{name}", "body"))
+
+
+def watched(env: Any) -> Flask:
+    """WATCH in place of Lua: the mark goes unless the draft has been touched."""
+
+    @env.every(5)
+    def write() -> None:
+        for name in sorted(env.redis.smembers("dirty")):
+            with env.redis.pipeline() as pipe, contextlib.suppress(redis.WatchError):
+                pipe.watch(f"draft:{name}")
+                body, seq = pipe.hmget(f"draft:{name}", "body", "seq")
+                store(env, name, body, int(seq), NEWER)
+                pipe.multi()
+                pipe.srem("dirty", name)
+                pipe.execute()
+
+    return serve(saving(env), lambda name: env.redis.hget(f"draft:{name}", "body"))
+
+
 def streamed(env: Any) -> Flask:
     """The same by a stream, whose ids are the order."""
     return streaming(env)
@@ -469,15 +579,27 @@ WRONG = {
     "number_before_text": (number_before_text, "S11_2-OLD-WINS"),
     "one_writer_by_lock": (one_writer_by_lock, "S11_2-OLD-WINS"),
     "replayed_in_any_order": (replayed_in_any_order, "S11_2-OLD-WINS"),
+    "clock_as_a_number": (clock_as_a_number, "S11_2-OLD-WINS"),
+    "compared_in_python": (compared_in_python, "S11_2-OLD-WINS"),
+    "read_apart": (read_apart, "S11_2-OLD-WINS"),
     "shows_the_database": (shows_the_database, "S11_2-OLD-DRAFT"),
     "shown_from_memory": (shown_from_memory, "S11_2-OLD-DRAFT"),
     "queue_and_text_apart": (queue_and_text_apart, "S11_2-SHOWS-ANOTHER"),
     "write_through": (write_through, "S11_2-NOT-BEHIND"),
     "queue_as_a_fallback": (queue_as_a_fallback, "S11_2-NOT-BEHIND"),
+    "marks_left": (marks_left, "S11_2-GROWS"),
     "never_trimmed": (never_trimmed, "S11_2-GROWS"),
     "refuses_while_unwritten": (refuses_while_unwritten, "S11_2-UNANSWERED"),
 }
 
-RIGHT = {"marked": marked, "queued": queued, "streamed": streamed, "under_a_row_lock": under_a_row_lock}
+RIGHT = {
+    "marked": marked,
+    "queued": queued,
+    "streamed": streamed,
+    "under_a_row_lock": under_a_row_lock,
+    "sorted_marks": sorted_marks,
+    "number_written": number_written,
+    "watched": watched,
+}
 
 REPLAYED = "no_order"

@@ -207,6 +207,58 @@ def dated(env: Any) -> Flask:
     return serve(env, find, forget)
 
 
+def deletes_until_done(env: Any) -> Flask:
+    """The same, and a thread that goes on until a price that has changed is deleted."""
+    app = breaker(env)
+
+    def until_done(item: str) -> None:
+        while True:
+            try:
+                return env.redis.delete(f"price:{item}")
+            except AWAY:
+                time.sleep(1)
+
+    def change(item: str) -> Any:
+        store(env, item)
+        threading.Thread(target=until_done, args=(item,), daemon=True).start()
+        return {"item": item}
+
+    app.view_functions["change"] = change
+    return app
+
+
+def what_is_left(env: Any) -> Flask:
+    """An instance keeps what Redis told it for as long as Redis would have, and shows it while Redis is away."""
+    ask, lock = Breaker(), threading.Lock()
+    kept: dict[str, tuple[Any, float]] = {}
+
+    def find(item: str) -> Any:
+        def both() -> Any:
+            return env.redis.pipeline().get(f"price:{item}").pttl(f"price:{item}").execute()
+
+        price, until = kept.get(item, (None, -inf))
+        if time.monotonic() < min(until, ask.closed_at):
+            return price
+        price, left = ask(both) or (None, 0)
+        if price is not None:
+            kept[item] = price, time.monotonic() + left / 1000
+            return price
+        with lock:
+            price, until = kept.get(item, (None, -inf))
+            if time.monotonic() >= until:
+                until = time.monotonic() + 5
+                price = load(env, item)
+                kept[item] = price, until
+        ask(env.redis.set, f"price:{item}", price, ex=50)
+        return price
+
+    def forget(item: str) -> None:
+        kept.pop(item, None)
+        ask(env.redis.delete, f"price:{item}")
+
+    return serve(env, find, forget)
+
+
 # -- wrong
 
 
@@ -352,6 +404,40 @@ def two_minutes(env: Any) -> Flask:
     return serve(env, find, forget)
 
 
+def copies_in_a_row(env: Any) -> Flask:
+    """Who keeps what was read for 50 s, to spare the database, and hands it on to Redis as if it were new."""
+    return build(env, Breaker(), Local(env, 50))
+
+
+def ping_first(env: Any) -> Flask:
+    """Who asks whether Redis is there before each call: that is one more call to wait for."""
+
+    def ask(command: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        return command(*arguments, **options) if unbroken(env.redis.ping) else None
+
+    return build(env, ask, Local(env, 5))
+
+
+def five_strikes(env: Any) -> Flask:
+    """Who opens the breaker after five failures, as libraries do: eight workers have waited for it by then."""
+    ask, failures = Breaker(), [0]
+
+    def careful(command: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        if time.monotonic() < ask.closed_at:
+            return None
+        try:
+            found = command(*arguments, **options)
+        except AWAY:
+            failures[0] += 1
+            if failures[0] >= 5:
+                ask.closed_at = time.monotonic() + ask.seconds
+            return None
+        failures[0] = 0
+        return found
+
+    return build(env, careful, Local(env, 5))
+
+
 def no_end(env: Any) -> Flask:
     """Who trusts the DELETE and sets no lifetime: the one that is lost in an outage leaves the old price for good."""
     ask, local = Breaker(), Local(env, 5)
@@ -420,6 +506,8 @@ WRONG = {
     "no_breaker": (no_breaker, "S11_1-DEAD-SITE"),
     "lock_around_everything": (lock_around_everything, "S11_1-DEAD-SITE"),
     "retries": (retries, "S11_1-DEAD-SITE"),
+    "ping_first": (ping_first, "S11_1-DEAD-SITE"),
+    "five_strikes": (five_strikes, "S11_1-DEAD-SITE"),
     "straight_to_the_database": (straight_to_the_database, "S11_1-DEAD-DATABASE"),
     "unlocked": (unlocked, "S11_1-DEAD-DATABASE"),
     "lock_without_memory": (lock_without_memory, "S11_1-DEAD-DATABASE"),
@@ -428,6 +516,7 @@ WRONG = {
     "last_known": (last_known, "S11_1-TOO-OLD"),
     "two_minutes": (two_minutes, "S11_1-TOO-OLD"),
     "no_end": (no_end, "S11_1-TOO-OLD"),
+    "copies_in_a_row": (copies_in_a_row, "S11_1-TOO-OLD"),
     "memory_alone": (memory_alone, "S11_1-NOT-SHARED"),
     "for_ever_open": (for_ever_open, "S11_1-NOT-BACK"),
     "ten_minutes_open": (ten_minutes_open, "S11_1-NOT-BACK"),
@@ -439,6 +528,8 @@ RIGHT = {
     "breaker_of_two_seconds": breaker_of_two_seconds,
     "local_in_front": local_in_front,
     "dated": dated,
+    "deletes_until_done": deletes_until_done,
+    "what_is_left": what_is_left,
 }
 
 REPLAYED = "unlocked"

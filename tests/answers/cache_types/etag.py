@@ -317,6 +317,46 @@ def version_written_after(env: Any) -> Flask:
     return app
 
 
+def tag_kept(env: Any) -> Flask:
+    """Who makes the tag of a page once and keeps it, since hashing is work: the page has changed since."""
+    tags: dict[tuple[str, str], str] = {}
+
+    def send(page: str, rule: str, vary: str) -> Any:
+        who = request.cookies["user"] if rule == OWN else language()
+        return sent(page, rule, vary, tags.setdefault((request.path, who), hashlib.md5(page.encode()).hexdigest()))
+
+    return serve(env, send)
+
+
+def length(env: Any) -> Flask:
+    """Who takes the page's length and language, as servers of files do: 5 euros are as long as 4."""
+    return serve(env, lambda page, rule, vary: sent(page, rule, vary, f"{language()}-{len(page)}"))
+
+
+def price_in_memory(env: Any) -> Flask:
+    """Who keeps the price in the instance to have the page sooner: its tag is right, and the page is an old one."""
+    app, known = Flask("shop"), {}
+
+    def price() -> int:
+        return known.setdefault("price", price_of(env))
+
+    @app.get("/tea")
+    def tea() -> Any:
+        return sent(TEA[language()].format(price()), SHARED, "Accept-Language")
+
+    @app.get("/me")
+    def me() -> Any:
+        return sent(f"{request.cookies['user']} pays {price() - 1} euros for tea.", OWN, "")
+
+    @app.put("/price")
+    def put() -> Any:
+        known["price"] = request.json["price"]
+        env.redis.set("price", known["price"])
+        return {}
+
+    return app
+
+
 # -- wrong: the comparison
 
 
@@ -368,6 +408,19 @@ def headers_after(env: Any) -> Flask:
         del response.headers["Cache-Control"]
         if response.status_code == 200:
             response.headers["Cache-Control"] = SHARED if request.path == "/tea" else OWN
+        return response
+
+    return app
+
+
+def vary_after(env: Any) -> Flask:
+    """Who adds Vary where the status is 200: the 304 has none."""
+    app = serve(env, lambda page, rule, vary: sent(page, rule, ""))
+
+    @app.after_request
+    def apart(response: Any) -> Any:
+        if response.status_code == 200 and request.path == "/tea":
+            response.vary.add("Accept-Language")
         return response
 
     return app
@@ -455,8 +508,20 @@ varies_by_cookie = with_rules(SHARED, SHARED, own="Cookie")
 no_cache_alone = with_rules(SHARED, "no-cache")
 """Who reads no-cache as "do not keep": it says "ask before you show it", and a shared cache keeps it."""
 
+public_no_cache = with_rules(SHARED, "public, no-cache")
+"""Who wants it asked for each time, by everybody who has kept it."""
+
+zero_for_all = with_rules(SHARED, "max-age=0, s-maxage=0")
+"""Who says zero in place of private: it is kept, and at once stale."""
+
+private_alone = with_rules(SHARED, "private")
+"""Who says who may keep it, and not for how long: a browser may guess."""
+
 private_for_a_minute = with_rules(SHARED, "private, max-age=60")
 """Who lets the browser keep Ada's page for a minute: the next one who logs in there is shown it."""
+
+by_cookie = with_rules(SHARED, OWN, vary="Cookie")
+"""Who tells the pages of a URL apart by what does not tell them apart."""
 
 no_vary = with_rules(SHARED, OWN, vary="")
 """Who forgets that one URL has two pages: the first language is everybody's."""
@@ -486,6 +551,39 @@ no_store_me = with_rules(SHARED, "private, no-store")
 """Who lets nobody keep Ada's page, her own browser neither (an over-fix): it is sent whole each time."""
 
 
+must_revalidate = with_rules("public, max-age=60, must-revalidate", "no-cache, private", vary="accept-language")
+"""The same rules in other words."""
+
+stale_while_revalidate = with_rules("max-age=60, stale-while-revalidate=600", OWN)
+"""An extension (RFC 5861) that this cache does not know, and passes over."""
+
+
+def random_tag(env: Any) -> Flask:
+    """Each change draws a tag, in one command with the price, and both are read in one."""
+    app = Flask("shop")
+
+    def read() -> tuple[int, str]:
+        price, tag = env.redis.mget("price", "tag")
+        return int(price or 4), tag or "first"
+
+    @app.get("/tea")
+    def tea() -> Any:
+        price, tag = read()
+        return sent(TEA[language()].format(price), SHARED, "Accept-Language", f"{language()}-{tag}")
+
+    @app.get("/me")
+    def me() -> Any:
+        user, (price, tag) = request.cookies["user"], read()
+        return sent(f"{user} pays {price - 1} euros for tea.", OWN, "", f"{user}-{tag}")
+
+    @app.put("/price")
+    def put() -> Any:
+        env.redis.mset({"price": request.json["price"], "tag": secrets.token_hex(8)})
+        return {}
+
+    return app
+
+
 STUB = (stub, "S11_1-SENT-AGAIN")
 
 WRONG = {
@@ -501,11 +599,14 @@ WRONG = {
     "user_forgotten": (user_forgotten, "S11_1-FALSE-304"),
     "release_number": (release_number, "S11_1-FALSE-304"),
     "changed_second": (changed_second, "S11_1-FALSE-304"),
+    "tag_kept": (tag_kept, "S11_1-FALSE-304"),
+    "length": (length, "S11_1-FALSE-304"),
     "contained": (contained, "S11_1-FALSE-304"),
     "version_read_after": (version_read_after, "S11_1-FALSE-304"),
     "version_written_after": (version_written_after, "S11_1-FALSE-304"),
     "bare_304": (bare_304, "S11_1-BARE-304"),
     "headers_after": (headers_after, "S11_1-BARE-304"),
+    "vary_after": (vary_after, "S11_1-BARE-304"),
     "body_with_304": (body_with_304, "S11_1-BODY-WITH-304"),
     "no_tag": (no_tag, "S11_1-CONTRACT"),
     "unquoted": (unquoted, "S11_1-CONTRACT"),
@@ -515,7 +616,12 @@ WRONG = {
     "no_rule": (no_rule, "S11_1-KEPT-PRIVATE"),
     "varies_by_cookie": (varies_by_cookie, "S11_1-KEPT-PRIVATE"),
     "no_cache_alone": (no_cache_alone, "S11_1-KEPT-PRIVATE"),
+    "public_no_cache": (public_no_cache, "S11_1-KEPT-PRIVATE"),
+    "zero_for_all": (zero_for_all, "S11_1-KEPT-PRIVATE"),
+    "private_alone": (private_alone, "S11_1-GUESSED"),
     "no_vary": (no_vary, "S11_1-WRONG-LANGUAGE"),
+    "by_cookie": (by_cookie, "S11_1-WRONG-LANGUAGE"),
+    "price_in_memory": (price_in_memory, "S11_1-TOO-OLD"),
     "an_hour": (an_hour, "S11_1-TOO-OLD"),
     "ten_minutes_at_the_edge": (ten_minutes_at_the_edge, "S11_1-TOO-OLD"),
     "never": (never, "S11_1-NOT-KEPT"),
@@ -533,6 +639,9 @@ RIGHT = {
     "version": version,
     "shared_max_age": shared_max_age,
     "expires": expires,
+    "must_revalidate": must_revalidate,
+    "stale_while_revalidate": stale_while_revalidate,
+    "random_tag": random_tag,
 }
 
 REPLAYED = "version_read_after"

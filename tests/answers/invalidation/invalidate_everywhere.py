@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import redis
@@ -499,7 +500,121 @@ def never_committed(env: Any) -> Flask:
     return serve(held.get, put)
 
 
+def counted_after_the_read(env: Any) -> Flask:
+    """Who compares the count before and after, and takes both after the read: they are always the same."""
+    held = Held(env)
+    listening(env, held.forget)
+
+    def get(item: str) -> int:
+        price, until = held.prices.get(item, (0, 0.0))
+        if time.monotonic() >= until:
+            until = time.monotonic() + LIFE
+            price, heard = read(env, item), held.heard[item]
+            if held.heard[item] == heard:
+                held.prices[item] = price, until
+        return price
+
+    return serve(get, commit_then_publish(env))
+
+
+def counts_what_it_has(env: Any) -> Flask:
+    """Who passes over messages about what is not in memory: it is just being read."""
+    held = Held(env)
+    listening(env, lambda item: held.forget(item) if item in held.prices else None)
+    return serve(held.get, commit_then_publish(env))
+
+
+def told_later(env: Any) -> Flask:
+    """Who gathers messages for two seconds, to send fewer."""
+    held = Held(env)
+    listening(env, held.forget)
+
+    def put(item: str, price: int) -> None:
+        write(env, item, price)
+        held.forget(item)
+        threading.Timer(2, env.redis.publish, ("prices", item)).start()
+
+    return serve(held.get, put)
+
+
+def two_minutes(env: Any) -> Flask:
+    """Who doubles the end, since messages do the work: what was lost is old for twice as long."""
+    held = Held(env, life=2 * LIFE)
+    listening(env, held.forget)
+    return serve(held.get, commit_then_publish(env))
+
+
+def lru_cache_cleared(env: Any) -> Flask:
+    """Who takes lru_cache, which can forget all or nothing (an over-fix)."""
+    cached = lru_cache(maxsize=None)(lambda item: read(env, item))
+    listening(env, lambda item: cached.cache_clear())
+    return serve(cached, commit_then_publish(env))
+
+
 # -- right
+
+
+def one_count_for_all(env: Any) -> Flask:
+    """One count for all items: now and then a price is not kept that might have been."""
+    held, count = Held(env), [0]
+
+    def hear(item: str) -> None:
+        count[0] += 1
+        held.prices.pop(item, None)
+
+    listening(env, hear)
+
+    def get(item: str) -> int:
+        price, until = held.prices.get(item, (0, 0.0))
+        if time.monotonic() >= until:
+            before, until = count[0], time.monotonic() + LIFE
+            price = read(env, item)
+            if count[0] == before:
+                held.prices[item] = price, until
+        return price
+
+    return serve(get, commit_then_publish(env))
+
+
+def place_taken(env: Any) -> Flask:
+    """Who reads takes the price's place first; a message clears it, and then there is nothing to put the price in."""
+    places: dict[str, list[Any]] = {}
+    listening(env, lambda item: places.pop(item, None))
+
+    def get(item: str) -> int:
+        place = places.get(item)
+        if place is not None and place[0] is not None and time.monotonic() < place[1]:
+            return int(place[0])
+        mine = places[item] = [None, time.monotonic() + LIFE]
+        price = read(env, item)
+        if places.get(item) is mine:
+            mine[0] = price
+        return price
+
+    return serve(get, commit_then_publish(env))
+
+
+def a_channel_an_item(env: Any) -> Flask:
+    """A channel for each item, and one pattern that hears them all, in a plain loop over `listen()`."""
+    held = Held(env)
+    inbox = env.redis.pubsub(ignore_subscribe_messages=True)
+    inbox.psubscribe("price:*")
+
+    def listen() -> None:
+        while True:
+            try:
+                for message in inbox.listen():
+                    held.forget(message["channel"].partition(":")[2])
+            except redis.RedisError:
+                time.sleep(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+    def put(item: str, price: int) -> None:
+        write(env, item, price)
+        env.redis.publish(f"price:{item}", "")
+
+    return serve(held.get, put)
 
 
 def counted(env: Any) -> Flask:
@@ -640,6 +755,11 @@ WRONG = {
     "publishes_inside": (publishes_inside, "S11_3-PUT-BACK"),
     "after_flush": (after_flush, "S11_3-PUT-BACK"),
     "tells_first": (tells_first, "S11_3-PUT-BACK"),
+    "counted_after_the_read": (counted_after_the_read, "S11_3-PUT-BACK"),
+    "counts_what_it_has": (counts_what_it_has, "S11_3-PUT-BACK"),
+    "told_later": (told_later, "S11_3-UNHEARD"),
+    "two_minutes": (two_minutes, "S11_3-OLD-FOR-EVER"),
+    "lru_cache_cleared": (lru_cache_cleared, "S11_3-FLUSHED"),
     "price_in_the_message": (price_in_the_message, "S11_3-CROSSED"),
     "keeps_its_own": (keeps_its_own, "S11_3-CROSSED"),
 }
@@ -652,6 +772,9 @@ RIGHT = {
     "looks_twice_a_second": looks_twice_a_second,
     "thread_with_a_handler": thread_with_a_handler,
     "versioned_message": versioned_message,
+    "one_count_for_all": one_count_for_all,
+    "place_taken": place_taken,
+    "a_channel_an_item": a_channel_an_item,
 }
 
 REPLAYED = "keeps_what_it_read"

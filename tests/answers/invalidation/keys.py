@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -111,6 +115,52 @@ def pattern_of_a_user(env: Any) -> Flask:
         return f"page:{quote(user, safe='*')}:{env.vars['FORMAT']}:{quote(page, safe='')}"
 
     return simply(env, key, drop)
+
+
+def pattern_in_quotes(env: Any) -> Flask:
+    """Who puts the names into quotes: a star between quotes is still a pattern."""
+    return simply(
+        env,
+        lambda user, page: f"page:{user!r}:{env.vars['FORMAT']}:{page!r}",
+        lambda user: delete_matching(env, f"page:{user!r}:*"),
+    )
+
+
+def signs_replaced(env: Any) -> Flask:
+    """Who writes an underscore for whatever may do harm: ann:a and ann_a are one user now."""
+
+    def plain(name: str) -> str:
+        return "".join(sign if sign.isalnum() else "_" for sign in name)
+
+    return simply(
+        env,
+        lambda user, page: f"page:{plain(user)}:{env.vars['FORMAT']}:{quote(page, safe='')}",
+        lambda user: delete_matching(env, f"page:{plain(user)}:*"),
+    )
+
+
+def digest_of_both(env: Any) -> Flask:
+    """Who takes a digest of user and page, written one after the other: what looked alike is the same."""
+
+    def get(user: str, page: str) -> Any:
+        key = "page:" + sha256(f"{env.vars['FORMAT']}{user}{page}".encode()).hexdigest()
+        tag = f"tag:{quote(user, safe='')}"
+        kept = env.redis.get(key)
+        if kept is None:
+            kept = json.dumps(draw(env, user, page))
+            transaction(env)(key, tag, kept)
+        return json.loads(kept)
+
+    return serve(get, lambda user: env.redis.delete(*env.redis.smembers(f"tag:{quote(user, safe='')}"), "tag:none"))
+
+
+def builtin_hash(env: Any) -> Flask:
+    """Who makes names harmless by hash(): Python salts it in each process, so each instance has keys of its own."""
+    return simply(
+        env,
+        lambda user, page: f"page:{hash(user)}:{env.vars['FORMAT']}:{hash(page)}",
+        lambda user: delete_matching(env, f"page:{hash(user)}:*"),
+    )
 
 
 def text_of_text(env: Any) -> Flask:
@@ -310,6 +360,60 @@ def hash_pushed_on(env: Any) -> Flask:
     return hashed(env, lambda pipe, key: pipe.expire(key, LIFE))
 
 
+def tag_ends_with_the_first(env: Any) -> Flask:
+    """Who sets the tag's end once, as for a hash: entries that were kept later outlive their tag."""
+
+    def keep(key: str, tag: str, value: str) -> None:
+        with env.redis.pipeline() as pipe:
+            pipe.set(key, value, ex=LIFE).sadd(tag, key).expire(tag, LIFE, nx=True).execute()
+
+    return tagged(env, keep)
+
+
+def tag_a_format(env: Any) -> Flask:
+    """Who has a tag for each format, and drops that of this release."""
+
+    def keep(key: str, tag: str, value: str) -> None:
+        transaction(env)(key, f"{tag}:{env.vars['FORMAT']}", value)
+
+    def drop(tag: str) -> None:
+        place = f"{tag}:{env.vars['FORMAT']}"
+        members = list(env.redis.smembers(place))
+        if members:
+            env.redis.pipeline().delete(*members).srem(place, *members).execute()
+
+    return tagged(env, keep, drop)
+
+
+def number_that_ends(env: Any) -> Flask:
+    """Who lets the number end: it begins at 0 again, and the next drop makes it 1, which it was before."""
+
+    def place(user: str) -> str:
+        return f"number:{quote(user, safe='')}"
+
+    def key(user: str, page: str) -> str:
+        number = env.redis.get(place(user)) or "0"
+        return f"page:{quote(user, safe='')}:{number}:{env.vars['FORMAT']}:{quote(page, safe='')}"
+
+    return simply(env, key, lambda user: env.redis.pipeline().incr(place(user)).expire(place(user), LIFE).execute())
+
+
+def pages_known_here(env: Any) -> Flask:
+    """Who remembers in memory which pages there are: those that the other instance has kept are not among them."""
+    seen: dict[str, set[str]] = {}
+
+    def key(user: str, page: str) -> str:
+        seen.setdefault(user, set()).add(page)
+        return own(env, user, page)
+
+    def drop(user: str) -> None:
+        for page in sorted(seen.get(user, ())):
+            place = f"page:{quote(user, safe='')}"
+            env.redis.delete(*[f"{place}:{number}:{quote(page, safe='')}" for number in (1, 2)])
+
+    return simply(env, key, drop)
+
+
 def number_for_ever(env: Any) -> Flask:
     """Who counts up a number that is part of each key, and keeps the number of every user for ever."""
 
@@ -407,10 +511,61 @@ def data_not_page(env: Any) -> Flask:
     return serve(get, lambda user: env.redis.delete(f"totals:{json.dumps(user)}"))
 
 
+def length_before(env: Any) -> Flask:
+    """The user's length stands before the user, so that no name runs into the next part; the pattern is escaped."""
+
+    def escaped(name: str) -> str:
+        return re.sub(r"([\\*?\[\]^-])", r"\\\1", name)
+
+    return simply(
+        env,
+        lambda user, page: f"page:{len(user)}:{user}:{env.vars['FORMAT']}:{page}",
+        lambda user: delete_matching(env, f"page:{len(user)}:{escaped(user)}:*"),
+    )
+
+
+def base64_names(env: Any) -> Flask:
+    """Names in base 64, whose letters are no signs of a pattern."""
+
+    def plain(name: str) -> str:
+        return urlsafe_b64encode(name.encode()).decode()
+
+    return simply(
+        env,
+        lambda user, page: f"{plain(user)}.{env.vars['FORMAT']}.{plain(page)}",
+        lambda user: delete_matching(env, f"{plain(user)}.*"),
+    )
+
+
+def dropped_at(env: Any) -> Flask:
+    """An entry says when it was drawn, and a key a user since when entries count."""
+
+    def place(user: str) -> str:
+        return f"since:{quote(user, safe='')}"
+
+    def get(user: str, page: str) -> Any:
+        entry, since = env.redis.mget(own(env, user, page), place(user))
+        kept = json.loads(entry or "[0, 0]")
+        if kept[0] <= float(since or 0):
+            kept = [time.time(), draw(env, user, page)]
+            env.redis.set(own(env, user, page), json.dumps(kept), ex=LIFE)
+        return kept[1]
+
+    return serve(get, lambda user: env.redis.set(place(user), time.time(), ex=LIFE))
+
+
 STUB = (stub, "S11_3-MIXED-UP")
 
 WRONG = {
     "colon_between": (colon_between, "S11_3-MIXED-UP"),
+    "signs_replaced": (signs_replaced, "S11_3-MIXED-UP"),
+    "digest_of_both": (digest_of_both, "S11_3-MIXED-UP"),
+    "pattern_in_quotes": (pattern_in_quotes, "S11_3-FORGOT-OTHERS"),
+    "builtin_hash": (builtin_hash, "S11_3-NOT-KEPT"),
+    "tag_ends_with_the_first": (tag_ends_with_the_first, "S11_3-SURVIVED"),
+    "tag_a_format": (tag_a_format, "S11_3-SURVIVED"),
+    "number_that_ends": (number_that_ends, "S11_3-SURVIVED"),
+    "pages_known_here": (pages_known_here, "S11_3-SURVIVED"),
     "prefix_of_others": (prefix_of_others, "S11_3-FORGOT-OTHERS"),
     "pattern_of_a_user": (pattern_of_a_user, "S11_3-FORGOT-OTHERS"),
     "all_pages": (all_pages, "S11_3-FORGOT-OTHERS"),
@@ -440,6 +595,9 @@ RIGHT = {
     "one_hash_a_user": one_hash_a_user,
     "random_number": random_number,
     "data_not_page": data_not_page,
+    "length_before": length_before,
+    "base64_names": base64_names,
+    "dropped_at": dropped_at,
 }
 
 REPLAYED = "tag_before_entry"

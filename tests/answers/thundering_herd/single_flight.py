@@ -242,6 +242,16 @@ class Back(Returned):
         return super().fill(key, token, market, category)
 
 
+class ReturnedByAnybody(Back):
+    """Who gives the lease back by deleting it, whoever has it by now."""
+
+    def fill(self, key: str, token: str, market: str, category: str) -> Any:
+        """Load, store, delete the lease."""
+        found = super().fill(key, token, market, category)
+        self.env.redis.delete(self.lock(key))
+        return found
+
+
 class OnceMore(Leased):
     """Who gives up waiting and loads without a lease: when it is slow, everybody does so at once."""
 
@@ -272,6 +282,18 @@ class ForEver(Back):
         """Take a lease without an end."""
         token = uuid.uuid4().hex
         return token if self.env.redis.set(self.lock(key), token, nx=True) else ""
+
+
+class TwoSteps(Leased):
+    """Who takes the lease and sets its end in two commands: whoever dies between them keeps it for ever."""
+
+    def win(self, key: str) -> str:
+        """Take, then set the end."""
+        token = uuid.uuid4().hex
+        if not self.env.redis.setnx(self.lock(key), token):
+            return ""
+        self.env.redis.expire(self.lock(key), self.lease)
+        return token
 
 
 class Long(Leased):
@@ -465,6 +487,68 @@ class Unfenced(Leased):
         found = load(self.env, market, category)
         self.env.redis.set(key, json.dumps({"asked": asked, "list": found}), ex=self.keep)
         return found
+
+
+class Named(Leased):
+    """Who writes the instance's name into the lease: after a purge the same name stands there for another load."""
+
+    def win(self, key: str) -> str:
+        """Take the lease under the instance's name."""
+        name = self.env.name
+        return name if self.env.redis.set(self.lock(key), name, nx=True, ex=self.lease) else ""
+
+
+class Compared(Leased):
+    """Who looks at the lease and then stores: the purge comes between the two."""
+
+    def fill(self, key: str, token: str, market: str, category: str) -> Any:
+        """Load; look; store."""
+        asked = time.time()
+        found = load(self.env, market, category)
+        if self.env.redis.get(self.lock(key)) == token:
+            self.env.redis.set(key, json.dumps({"asked": asked, "list": found}), ex=self.keep)
+        return found
+
+
+class ListFirst(Leased):
+    """Who purges the list and then its lease: in between the loader stores what it has."""
+
+    def purge(self, market: str, category: str) -> None:
+        """Drop the list, then the lease."""
+        key = self.key(market, category)
+        self.env.redis.delete(key)
+        self.env.redis.delete(self.lock(key))
+
+
+class OldOne(Leased):
+    """Who makes a purged list old, so that nobody has to wait: it is shown once more."""
+
+    def purge(self, market: str, category: str) -> None:
+        """Make the list a minute old."""
+        key = self.key(market, category)
+        entry = json.loads(self.env.redis.get(key) or "null")
+        if entry:
+            entry["asked"] = time.time() - self.fresh
+            self.env.redis.set(key, json.dumps(entry), ex=self.keep)
+        self.env.redis.delete(self.lock(key))
+
+
+class Copied(Leased):
+    """Who keeps a copy in each instance for five seconds: a purge does not reach it."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self.copies: dict[str, tuple[Any, float]] = {}
+
+    def get(self, market: str, category: str) -> Any:
+        """Show the copy; else ask as ever."""
+        key = self.key(market, category)
+        copy, until = self.copies.get(key, (None, 0.0))
+        if time.time() >= until:
+            copy = super().get(market, category)
+            if copy is not LATER:
+                self.copies[key] = copy, time.time() + 5
+        return copy
 
 
 class LeaseLeft(Leased):
@@ -670,6 +754,25 @@ def table(env: Any, engine: Any) -> Flask:
     return routes(get, lambda market, category: run(drop, market=market, category=category))
 
 
+class Jittered(Leased):
+    """Who lets lists that were loaded together grow old one after the other."""
+
+    @property
+    def fresh(self) -> float:  # type: ignore[override]
+        """A little less than a minute, another time each."""
+        return FRESH * random.uniform(0.92, 1)
+
+
+class LeaseFirst(Leased):
+    """Who purges with two commands in the right order: first nobody can store, then nothing is left."""
+
+    def purge(self, market: str, category: str) -> None:
+        """Drop the lease, then the list."""
+        key = self.key(market, category)
+        self.env.redis.delete(self.lock(key))
+        self.env.redis.delete(key)
+
+
 class Eager(Leased):
     """Who looks every 50 ms for what others load."""
 
@@ -703,8 +806,10 @@ WRONG = {
     "short": (app_of(Short), "S11_4-HERD"),
     "extending": (app_of(Extending), "S11_4-HERD"),
     "returned": (app_of(Returned), "S11_4-HERD"),
+    "returned_by_anybody": (app_of(ReturnedByAnybody), "S11_4-HERD"),
     "once_more": (app_of(OnceMore), "S11_4-HERD"),
     "for_ever": (app_of(ForEver), "S11_4-STUCK"),
+    "two_steps": (app_of(TwoSteps), "S11_4-STUCK"),
     "long": (app_of(Long), "S11_4-STUCK"),
     "advisory_lock": (advisory_lock, "S11_4-STUCK"),
     "open_transaction": (open_transaction, "S11_4-STUCK"),
@@ -724,6 +829,11 @@ WRONG = {
     "flushing": (app_of(Flushing), "S11_4-PURGED-OTHERS"),
     "prefix": (app_of(Prefix), "S11_4-PURGED-OTHERS"),
     "unfenced": (app_of(Unfenced), "S11_4-NOT-PURGED"),
+    "named": (app_of(Named), "S11_4-NOT-PURGED"),
+    "compared": (app_of(Compared), "S11_4-NOT-PURGED"),
+    "list_first": (app_of(ListFirst), "S11_4-NOT-PURGED"),
+    "old_one": (app_of(OldOne), "S11_4-NOT-PURGED"),
+    "copied": (app_of(Copied), "S11_4-NOT-PURGED"),
     "lease_left": (app_of(LeaseLeft), "S11_4-NOT-PURGED"),
     "copy_left": (app_of(CopyLeft), "S11_4-NOT-PURGED"),
 }
@@ -737,6 +847,8 @@ RIGHT = {
     "all_keys": app_of(AllKeys),
     "generations": generations,
     "rows": rows,
+    "jittered": app_of(Jittered),
+    "lease_first": app_of(LeaseFirst),
     "eager": app_of(Eager),
     "both_locks": app_of(Lap),
 }

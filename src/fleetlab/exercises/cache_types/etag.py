@@ -9,9 +9,9 @@ from fleetlab.world.world import World
 from ..asking import asked
 from ..exercise import Exercise
 from ..history import History
+from ..salt import salted
 from .common import opaque, tag_of
 from .pages import ADA, BOB, DE, EN, FIRST, TEA, Look, Reader, greeting, set_price
-from .salt import salted
 
 etag = Exercise(
     "11_1.etag",
@@ -55,6 +55,7 @@ def changes_and_a_release(world: World, app: Any) -> Any:
         reader.look("Two seconds later", "/tea", EN)
         for price in (5, 6, FIRST):
             set_price(owner, price)
+            reader.price = price
             reader.look(f"After the price has become {price}", "/tea", EN)
         fleet.rollout(app)
         reader.look("After a release", "/tea", EN)
@@ -132,6 +133,15 @@ def _pages() -> set[str]:
 
 def _example(look: Look) -> str:
     return TEA["en"].format(FIRST) if look.path == "/tea" else greeting("ada", FIRST)
+
+
+@changes_and_a_release.must("TOO-OLD", "a page says what tea costs now, whichever instance makes it")
+def current(history: History) -> str | None:
+    for look in history.result:
+        for answer in (look.asked, look.fresh):
+            if answer.status_code == 200 and answer.text != look.right:
+                return f"{look.when} an instance answers {look.path} with «{answer.text}»; it is «{look.right}»."
+    return None
 
 
 @any_instance.must("FALSE-304", "304 means that what the client holds is what it would have been sent")

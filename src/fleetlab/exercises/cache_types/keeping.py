@@ -97,6 +97,18 @@ def in_time(history: History) -> str | None:
     return None
 
 
+@behind_a_shared_cache.must("GUESSED", "no cache has to guess for how long it may show /me")
+def nothing_to_guess(history: History) -> str | None:
+    for visit in history.result[1][0]:
+        said = {part.partition("=")[0].strip() for part in visit.rule.split(",")}
+        if not said & {"no-cache", "no-store", "max-age", "expires"}:
+            return (
+                f"/me says «{visit.rule}» and not for how long: a browser may guess (RFC 9111, 4.2.2), "
+                "and show Bob the page that Ada was sent."
+            )
+    return None
+
+
 @behind_a_shared_cache.must("NOT-KEPT", "for a minute the shared cache answers for /tea by itself, whoever asks")
 def kept(history: History) -> str | None:
     for visit in history.result[0]:

@@ -105,6 +105,20 @@ def a_lost_delete(world: World, app: Any) -> Any:
     return Outage(shop.reads.all, 1, 50.0, 52.0)
 
 
+@cache_down.seeded(seeds=1)
+def two_in_a_row(world: World, app: Any) -> Any:
+    """Nothing is away; the price changes three times, and each time somebody asks so late that a copy is just alive."""
+    shop = Shop(world, app, instances=1)
+    for price, later in ((5, 9), (6, 29), (5, 49)):
+        shop.look()
+        began = world.now
+        shop.change(price)
+        for seconds in (later, MINUTE + 2, 2 * MINUTE):
+            shop.until(began + seconds)
+            shop.look()
+    return Outage(shop.reads.all, 1, world.now, world.now)
+
+
 # Invariants, the most telling first
 
 
@@ -189,6 +203,7 @@ def spared(history: History) -> str | None:
 
 
 @redis_refuses.must("TOO-OLD", "no price is shown more than a minute after its change was acknowledged")
+@two_in_a_row.must("TOO-OLD", "no price is shown more than a minute after its change was acknowledged")
 @a_lost_delete.must("TOO-OLD", "no price is shown more than a minute after its change was acknowledged")
 def in_time(history: History) -> str | None:
     changes = [(sent.time + sent.seconds, sent) for sent in history.sent if sent.method == "PUT" and sent.ok]

@@ -42,7 +42,7 @@ class Look:
     """One page asked for twice by one client: with the ETag of what it holds, and without any.
 
     `held` is the text that the client would show on a 304; `matches` tells whether its ETag is that of what it holds;
-    `when` begins a sentence.
+    `right` is what should come; `when` begins a sentence.
     """
 
     when: str
@@ -51,6 +51,7 @@ class Look:
     matches: bool
     asked: Answer
     fresh: Answer
+    right: str
 
     @property
     def answered(self) -> bool:
@@ -65,6 +66,8 @@ class Reader:
         self.world, self.client = world, world.client(name)
         self.held: dict[str, Answer] = {}
         self.looks: list[Look] = []
+        self.price = FIRST
+        """What tea costs, where the scenario keeps it up to date."""
 
     def hold(self, path: str, headers: Headers) -> None:
         """Ask for a page, and hold it."""
@@ -78,11 +81,12 @@ class Reader:
         given = form.format(tag=tag, name=opaque(tag).strip('"'))
         answer = get(self.client, path, {**headers, "if-none-match": given})
         fresh = self.held[path] = get(self.client, path, headers)
-        self.looks.append(Look(when, path, held.text if matches else "", matches, answer, fresh))
+        right = page(path, headers, self.price)
+        self.looks.append(Look(when, path, held.text if matches else "", matches, answer, fresh, right))
 
 
 class Visit(NamedTuple):
-    """One request to the shared cache: who asked for what and when, what should come, and what came."""
+    """One request to the shared cache: who asked for what and when, what should come, what came and by which rule."""
 
     who: str
     path: str
@@ -91,6 +95,7 @@ class Visit(NamedTuple):
     text: str
     cache: str
     may_be_kept: bool
+    rule: str
 
 
 class Visits:
@@ -105,7 +110,8 @@ class Visits:
         """Ask for a page; `may_be_kept` where the shared cache is to answer by itself."""
         answer = get(client, path, headers)
         right, cache = page(path, headers, self.price), answer.headers.get("cache-status", "")
-        self.made.append(Visit(who, path, self.world.now, right, answer.text, cache, may_be_kept))
+        rule = answer.headers.get("cache-control", "") + (", expires" if "expires" in answer.headers else "")
+        self.made.append(Visit(who, path, self.world.now, right, answer.text, cache, may_be_kept, rule.lower()))
 
     def change(self, price: int) -> None:
         """Change the price, past the shared cache."""

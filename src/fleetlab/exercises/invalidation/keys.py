@@ -10,6 +10,7 @@ from fleetlab.world.world import World
 from ..asking import MINUTE, asked, attempt
 from ..exercise import Exercise
 from ..history import History
+from ..salt import salted
 from .common import client
 from .pages import PAGES, SESSION, Page, change, drop, look, look_at_all, open_shop, session_there, total_of
 
@@ -36,8 +37,8 @@ keys = Exercise(
 
 @keys.scenario(preemptions=0)
 def neighbours(world: World, shop: Any) -> Any:
-    """Four users whose names look alike have pages; everything changes, and one after another is dropped."""
-    with world.calm():
+    """Six users whose names look alike have pages; everything changes, and one after another is dropped."""
+    with salted(), world.calm():
         reader = open_shop(world, shop)
         first = look_at_all(world, reader)
         change(world)
@@ -63,6 +64,20 @@ def ten_minutes(world: World, shop: Any) -> Any:
         late = look(world, reader)
         world.run(LIFE + MINUTE)
         return late, world.redis.size() - 1
+
+
+@keys.scenario(preemptions=0)
+def dropped_late(world: World, shop: Any) -> Any:
+    """Ann's pages are dropped, drawn one after the other within nine minutes, and dropped again at the eleventh."""
+    with world.calm():
+        reader = open_shop(world, shop)
+        drop(reader)
+        for page, minutes in (("cart", 6), ("orders", 3), ("a", 2)):
+            look(world, reader, page=page)
+            world.run(minutes * MINUTE)
+        change(world)
+        drop(reader)
+        return [look(world, reader, page=page) for page in ("orders", "a")]
 
 
 @keys.scenario(preemptions=0)
@@ -204,6 +219,16 @@ def all_gone_in_both(history: History) -> str | None:
         if page.total != page.right:
             which = "old" if page.format == "1" else "new"
             return f"All pages of ann were dropped during a rollout, and the {which} release still shows an old one."
+    return None
+
+
+@dropped_late.must("SURVIVED", "after the call no page of that user is left, however long ago the first was kept")
+def all_gone_later(history: History) -> str | None:
+    for page in history.result:
+        if page.total != page.right:
+            return (
+                f"{page.name} was kept less than ten minutes ago, all pages of ann were dropped, and it is still there."
+            )
     return None
 
 

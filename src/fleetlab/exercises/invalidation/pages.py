@@ -22,6 +22,8 @@ PAGES = [
     ("anna", "cart"),
     ("anna", "orders"),
     ("ann:a", "cart"),
+    ("ann_a", "cart"),
+    ("ann-a", "cart"),
     ("an*", "cart"),
 ]
 """Users and pages whose names put together in a hurry look alike; each page's first total is its number, from 1.

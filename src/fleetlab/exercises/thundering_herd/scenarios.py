@@ -47,8 +47,8 @@ class Run:
     purged: float = 0.0
 
 
-def _start(world: World, app: Any) -> Reports:
-    world.deploy(app, instances=2, name="shop")
+def _start(world: World, app: Any, instances: int = 2) -> Reports:
+    world.deploy(app, instances=instances, name="shop")
     return Reports(world)
 
 
@@ -133,6 +133,40 @@ def ten_minutes(world: World, app: Any) -> Any:
     return Run(reports, since, purged)
 
 
+@single_flight.scenario(preemptions=0)
+def purged_and_asked(world: World, app: Any) -> Any:
+    """A list is purged while an instance loads it, and asked for again there at once; a third reader comes later."""
+    reports = _start(world, app, instances=1)
+    ada, bob, cem, owner = _readers(world, "ada", "bob", "cem", "owner")
+    with world.calm():
+        world.spawn(_read, ada)
+        world.run(SECONDS / 2)
+        _purge(owner)
+        purged = world.now
+        world.spawn(_read, bob)
+        world.run(SECONDS * 0.75)
+        _read(cem)
+    return Run(reports, purged, purged)
+
+
+@single_flight.scenario(preemptions=1)
+def purged_at_the_end(world: World, app: Any) -> Any:
+    """A list is purged at the moment at which it has been made; Bob asks for it afterwards."""
+    reports = _start(world, app)
+    ada, owner, bob = _readers(world, "ada", "owner", "bob")
+
+    def purge_in_time() -> None:
+        world.run(SECONDS)
+        _purge(owner)
+
+    world.together(lambda: _read(ada), purge_in_time)
+    with world.calm():
+        world.run(0.1)
+        purged = world.now
+        _read(bob)
+    return Run(reports, purged, purged)
+
+
 @single_flight.scenario(preemptions=0, kills=1, pauses=1, deviations=1, pause_seconds=STANDSTILL)
 def the_loader_is_lost(world: World, app: Any) -> Any:
     """The list is a minute old, and whoever loads it may die or stand still; others ask 11 s later, and much later."""
@@ -182,6 +216,8 @@ __all__ = [
     "WAIT",
     "a_minute_later",
     "nothing_to_show",
+    "purged_and_asked",
+    "purged_at_the_end",
     "single_flight",
     "ten_minutes",
     "the_first_is_lost",

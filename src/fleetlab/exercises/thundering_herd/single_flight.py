@@ -19,6 +19,8 @@ from .scenarios import (
     WAIT,
     a_minute_later,
     nothing_to_show,
+    purged_and_asked,
+    purged_at_the_end,
     single_flight,
     ten_minutes,
     the_first_is_lost,
@@ -80,6 +82,7 @@ def right_list(history: History) -> str | None:
 
 @a_minute_later.must("HERD", "a list that a minute has made old is loaded once, however many ask for it")
 @nothing_to_show.must("HERD", "the first list is loaded once, however many ask for it")
+@purged_and_asked.must("HERD", "after a purge a list is loaded once, however many ask for it")
 @the_loader_is_lost.must("HERD", "each loader that is lost costs one load more, and no other")
 def loaded_once(history: History) -> str | None:
     run = history.result
@@ -228,6 +231,8 @@ def others_kept(history: History) -> str | None:
     return None
 
 
+@purged_and_asked.must("NOT-PURGED", "what was asked for before a purge is shown to nobody who comes after it")
+@purged_at_the_end.must("NOT-PURGED", "what was asked for before a purge is shown to nobody who comes after it")
 @ten_minutes.must("NOT-PURGED", "what was asked for before a purge is shown to nobody who comes after it")
 def purged(history: History) -> str | None:
     run = history.result
