@@ -46,6 +46,30 @@ class TestIsolation:
         bob.commit()
         assert ada.run(READ) == [(1,)]
 
+    @pytest.mark.parametrize("found", ["= (SELECT min(id)", "IN (SELECT id"])
+    def test_subquery_keeps_what_it_found_before_the_wait(self, database_stage: Stage, found: str) -> None:
+        """The row that was waited for is looked at again, the subquery that picked it is not: both take the seat."""
+        database_stage.setup(*SEATS)
+        ada, bob = database_stage.actor(), database_stage.actor()
+        take = f"UPDATE seats SET taken = 1, owner = :me WHERE id {found} FROM seats WHERE taken = :free)"
+        assert ada.run(take, me="ada", free=0) == 1
+        second = bob.start(take, me="bob", free=0)
+        assert second.waits
+        ada.commit()
+        assert second.result() == 1
+        bob.commit()
+        assert ada.run("SELECT owner FROM seats") == [("bob",)]
+
+    def test_condition_beside_a_subquery_is_looked_at_again(self, database_stage: Stage) -> None:
+        """What the statement itself says about the row holds for the row as it is after the wait."""
+        database_stage.setup(*SEATS)
+        ada, bob = database_stage.actor(), database_stage.actor()
+        take = "UPDATE seats SET taken = 1 WHERE id = (SELECT min(id) FROM seats WHERE taken = 0) AND taken = 0"
+        assert ada.run(take) == 1
+        second = bob.start(take)
+        ada.commit()
+        assert second.result() == 0
+
     def test_atomic_update_loses_nothing(self, database_stage: Stage) -> None:
         """Two additions in one statement each are both kept: the second waits and starts from the first."""
         database_stage.setup(*SEATS)

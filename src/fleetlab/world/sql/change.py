@@ -13,6 +13,7 @@ import psycopg
 from psycopg import errors as pg
 
 from . import control
+from .before import Before
 from .names import Names
 from .statement import Statement
 from .values import adapted
@@ -28,14 +29,16 @@ NOTHING: Result = (None, None, 0)
 
 def write(session: Session, statement: Statement, parameters: Any, many: bool) -> Result:
     """Run a statement under the write lock, waiting for it in virtual time."""
-    fresh = not session.writing
+    fresh, sql = not session.writing, statement.sql
     if fresh:
-        if session.db.lock.holders and not _lock_free(session, statement, parameters):
-            return _none(session, statement, parameters)
+        if session.db.lock.holders:
+            sql, parameters = _waited(session, statement, parameters, many)
+            if not sql:
+                return _none(session, statement, parameters)
         if session.open:
             session.begin_writing()
     try:
-        result = _change(session, statement, parameters, many)
+        result = _change(session, statement, sql, parameters, many)
     except (sqlite3.Error, OverflowError, psycopg.Error):
         if fresh:
             session.stop_writing()
@@ -46,6 +49,19 @@ def write(session: Session, statement: Statement, parameters: Any, many: bool) -
 
 
 # -- somebody else is writing
+
+
+def _waited(session: Session, statement: Statement, parameters: Any, many: bool) -> tuple[str, Any]:
+    """Wait for the write lock, and return what to run then; no SQL if there is nothing to do without the lock."""
+    if many or not statement.inner:
+        return statement.sql if _lock_free(session, statement, parameters) else "", parameters
+    before = Before(session)
+    try:
+        if not _lock_free(session, statement, parameters):
+            return "", parameters
+        return before.resolved(statement, parameters)
+    finally:
+        before.close()
 
 
 def _lock_free(session: Session, statement: Statement, parameters: Any) -> bool:
@@ -80,10 +96,10 @@ def _none(session: Session, statement: Statement, parameters: Any) -> Result:
 # -- the change itself
 
 
-def _change(session: Session, statement: Statement, parameters: Any, many: bool) -> Result:
+def _change(session: Session, statement: Statement, sql: str, parameters: Any, many: bool) -> Result:
     if statement.kind == "ddl":
         return None, None, control.change_schema(session, statement)
-    sql = _with_target(session, statement) if statement.constraint else statement.sql
+    sql = _with_target(session, statement) if statement.constraint else sql
     if many:
         cursor = session.raw.executemany(sql, [adapted(one) for one in parameters])
         return None, None, cursor.rowcount

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ddl, translate
+from .before import Span, subqueries
 from .errors import refuse
 from .locking import Locking
 from .results import reader
@@ -36,8 +37,8 @@ class Statement:
     MARK = "(/* columns of the constraint */)"
 
     __slots__ = (
-        *("change", "constraint", "deletes", "empty", "kind", "locking", "names", "original", "plain_read", "probe"),
-        *("probe_part", "read", "short", "short_skip", "sql", "table", "template", "touches"),
+        *("change", "constraint", "deletes", "empty", "inner", "kind", "locking", "names", "numbered", "original"),
+        *("plain_read", "probe", "probe_part", "read", "short", "short_skip", "sql", "table", "template", "touches"),
     )
 
     def __init__(self, text: str, store: str) -> None:
@@ -50,6 +51,8 @@ class Statement:
         self.locking = Locking()
         self.probe, self.probe_part, self.constraint, self.empty = "", slice(None), "", ""
         self.deletes = verb in ("DELETE", "UPDATE")
+        self.numbered: list[Token] = []
+        self.inner: list[Span] = []
         self.kind = _kind(parts, verb)
         if self.kind == "ddl":
             self.change = ddl.translated(parts)
@@ -62,7 +65,8 @@ class Statement:
     def _query(self, parts: list[Token], verb: str) -> None:
         done, self.locking = translate.translated(parts)
         done = self._named(done)
-        self.sql = sql_of(_numbered(done))
+        self.numbered = _numbered(done)
+        self.sql = sql_of(self.numbered)
         self.table = _table(done)
         self.read = reader(done)
         if self.locking.for_update:
@@ -70,6 +74,7 @@ class Statement:
         if verb in ("SELECT", "VALUES"):
             self.probe = self.sql
         elif parts[0].up != "WITH":
+            self.inner = [] if self.locking.for_update or self.constraint else subqueries(self.numbered)
             self._empty(done, verb)
             self._probe(done, verb)
 
