@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextvars import ContextVar
 
 import pytest
 from cells import notebook
+from flask import Flask
 from shops import shop
 
 from fleetlab import World
@@ -122,3 +124,26 @@ def test_what_a_flask_handler_lets_out_is_noted_once():
         assert [entry[1:] for entry in world["shop-1"].log] == [
             ("ERROR", "Exception on / [GET]: KeyError: 'tea'"),
         ]
+
+
+def test_a_worker_keeps_what_a_request_left_in_context_variables():
+    """The next request finds it, as in a server that keeps its threads; one that is served beside it does not."""
+
+    def leaky(env):
+        left = ContextVar("left", default="nothing")
+        app = Flask("leaky")
+
+        @app.get("/<name>")
+        def serve(name):
+            found = left.get()
+            left.set(name)
+            env.work(1)
+            return found
+
+        return app
+
+    with World(seed=1) as world:
+        world.deploy(leaky, instances=1, name="leaky")
+        ada, bob = world.client("ada"), world.client("bob")
+        assert [ada.get(f"/{n}").text for n in (1, 2)] == ["nothing", "1"]
+        assert sorted(a.text for a in world.together(lambda: ada.get("/3"), lambda: bob.get("/4"))) == ["2", "nothing"]

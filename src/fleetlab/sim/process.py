@@ -39,9 +39,17 @@ class Process:
         self._deaths: list[Callable[[], None]] = []
         sim.processes.append(self)
 
-    def spawn(self, f: Callable[..., Any], *args: Any, name: str | None = None, daemon: bool = False) -> Task:
-        """Start a task of this process, in a context of its own."""
-        return self.sim.spawn(f, *args, name=name, process=self, daemon=daemon, context=self.context.copy())
+    def spawn(
+        self,
+        f: Callable[..., Any],
+        *args: Any,
+        name: str | None = None,
+        daemon: bool = False,
+        context: contextvars.Context | None = None,
+    ) -> Task:
+        """Start a task of this process, in a context of its own, or in one that another task has left."""
+        context = self.context.copy() if context is None else context
+        return self.sim.spawn(f, *args, name=name, process=self, daemon=daemon, context=context)
 
     def state(self, key: Any, make: Callable[[], T]) -> T:
         """Return this process's own copy of some process-wide library state, made at first use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """Serves one application: `workers` requests at once, `backlog` more wait, the rest is refused."""
+    """Serves one application: `workers` requests at once, `backlog` more wait, the rest is refused.
+
+    As with a server that keeps its threads, what a request leaves behind in context variables is there for the next
+    one that the same worker serves.
+    """
 
     def __init__(self, instance: Instance, workers: int, backlog: int) -> None:
         self.app: wsgi.App | None = None
@@ -26,6 +31,7 @@ class Server:
         self._serving: list[Exchange] = []
         self._waiting: list[Exchange] = []
         self._served = 0
+        self._idle: list[Context] = []
 
     @property
     def busy(self) -> int:
@@ -61,12 +67,15 @@ class Server:
         instance = self._instance
         self._serving.append(exchange)
         self._served += 1
-        instance.process.spawn(self._serve, exchange, name=f"{instance.name} request {self._served}", daemon=True)
+        context = self._idle.pop() if self._idle else instance.process.context.copy()
+        name = f"{instance.name} request {self._served}"
+        instance.process.spawn(self._serve, exchange, context, name=name, daemon=True, context=context)
 
-    def _serve(self, exchange: Exchange) -> None:
+    def _serve(self, exchange: Exchange, context: Context) -> None:
         try:
             self._converse(exchange)
         finally:
+            self._idle.append(context)
             if exchange in self._serving:
                 exchange.finish(cut=True)
                 self._serving.remove(exchange)
