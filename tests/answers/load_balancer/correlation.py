@@ -301,6 +301,60 @@ def begins_well(env: Any) -> Flask:
     return build(env, choose=choose)
 
 
+def word_characters(env: Any) -> Flask:
+    r"""Who takes \\w for letters and digits: there are more of them than an id may have, and the underscore."""
+
+    def choose() -> str:
+        given = request.headers.get(HEADER, "")
+        return given if re.fullmatch(r"[\w-]{1,64}", given) else str(uuid.uuid4())
+
+    return build(env, choose=choose)
+
+
+def small_letters(env: Any) -> Flask:
+    """Who takes over ids of small letters alone (an over-fix)."""
+
+    def choose() -> str:
+        given = request.headers.get(HEADER, "")
+        return given if re.fullmatch("[a-z0-9-]{1,64}", given) else str(uuid.uuid4())
+
+    return build(env, choose=choose)
+
+
+def uuids_only(env: Any) -> Flask:
+    """Who takes over ids of his own kind alone (an over-fix): every other one breaks off at the door."""
+
+    def choose() -> str:
+        try:
+            return str(uuid.UUID(request.headers.get(HEADER, "")))
+        except ValueError:
+            return str(uuid.uuid4())
+
+    return build(env, choose=choose)
+
+
+def keeps_what_it_finds(env: Any) -> Flask:
+    """Who makes an id where none is bound: the worker still has that of the request before."""
+
+    def choose() -> str:
+        given = request.headers.get(HEADER, "")
+        return given if re.fullmatch("[A-Za-z0-9-]{1,64}", given) else current() or str(uuid.uuid4())
+
+    return build(env, choose=choose)
+
+
+def context_of_the_first(env: Any) -> Flask:
+    """Who copies the context once, for the pool: everything in the background belongs to the first order."""
+    pool, contexts = ThreadPoolExecutor(1), []
+
+    def start(f: Callable[..., Any], *args: Any) -> None:
+        if not contexts:
+            contexts.append(copy_context())
+        pool.submit(contexts[0].run, f, *args)
+
+    return build(env, start=start)
+
+
 def refuses(env: Any) -> Flask:
     """Who answers 400 to an id that is none: an order is lost over a label."""
 
@@ -418,11 +472,30 @@ def flask_g(env: Any) -> Flask:
     return build(env, begin=begin, now=lambda: current() or g.request_id, start=start)
 
 
+def thread_local(env: Any) -> Flask:
+    """Thread-local storage, and a thread that is told the id."""
+    kept = threading.local()
+
+    def start(f: Callable[..., Any], *args: Any) -> None:
+        request_id = kept.id
+
+        def run() -> None:
+            kept.id = request_id
+            f(*args)
+
+        threading.Thread(target=run).start()
+
+    return build(env, begin=lambda id_: setattr(kept, "id", id_), now=lambda: kept.id, start=start)
+
+
 STUB = (stub, "S03-NO-ID")
 WRONG = {
     "new_id_a_hop": (new_id_a_hop, "S03-NEW-ID"),
     "not_passed_on": (not_passed_on, "S03-NEW-ID"),
+    "uuids_only": (uuids_only, "S03-NEW-ID"),
+    "small_letters": (small_letters, "S03-NEW-ID"),
     "module_global": (module_global, "S03-MIXED-UP"),
+    "context_of_the_first": (context_of_the_first, "S03-MIXED-UP"),
     "header_of_the_client": (header_of_the_client, "S03-MIXED-UP"),
     "plain_thread": (plain_thread, "S03-LOST-IN-BACKGROUND"),
     "header_but_no_line": (header_but_no_line, "S03-LOST-IN-BACKGROUND"),
@@ -435,12 +508,20 @@ WRONG = {
     "cut_to_length": (cut_to_length, "S03-FORGED"),
     "echoed": (echoed, "S03-FORGED"),
     "begins_well": (begins_well, "S03-FORGED"),
+    "word_characters": (word_characters, "S03-FORGED"),
     "swallows": (swallows, "S03-FALSE-SUCCESS"),
     "refuses": (refuses, "S03-UNANSWERED"),
     "one_a_process": (one_a_process, "S03-SHARED-ID"),
+    "keeps_what_it_finds": (keeps_what_it_finds, "S03-SHARED-ID"),
     "milliseconds": (milliseconds, "S03-SHARED-ID"),
     "one_at_a_time": (one_at_a_time, "S03-BLOCKED"),
     "says_nothing": (says_nothing, "S03-SILENT"),
 }
-RIGHT = {"context": context, "by_hand": by_hand, "middleware": middleware, "flask_g": flask_g}
+RIGHT = {
+    "context": context,
+    "by_hand": by_hand,
+    "middleware": middleware,
+    "flask_g": flask_g,
+    "thread_local": thread_local,
+}
 REPLAYED = "module_global"

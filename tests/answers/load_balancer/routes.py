@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from operator import itemgetter
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request
 
@@ -201,6 +203,36 @@ def headers_before_method(rules: Rules, request: Request) -> Any:
     return router(key=lambda rule: (*special(rule)[:2], len(rule.get("headers", {})), "method" in rule))(rules, request)
 
 
+def method_before_path(rules: Rules, request: Request) -> Any:
+    """Who lets a method outweigh a longer path."""
+    return router(key=lambda rule: ("host" in rule, "method" in rule, *special(rule)[1::2]))(rules, request)
+
+
+def any_header(rules: Rules, request: Request) -> Any:
+    """Who is content with one of two headers."""
+
+    def headers(rule: dict[str, Any], request: Request) -> bool:
+        wanted = rule.get("headers", {})
+        return not wanted or any(re.fullmatch(value, request.headers.get(name, "")) for name, value in wanted.items())
+
+    return router(headers=headers)(rules, request)
+
+
+def headers_ignored(rules: Rules, request: Request) -> Any:
+    """Who never looks at headers."""
+    return router(headers=lambda rule, request: True)(rules, request)
+
+
+def up_to_a_word(rules: Rules, request: Request) -> Any:
+    """Who ends a path with a word boundary, and a hyphen is one."""
+
+    def path(rule: dict[str, Any], request: Request) -> bool:
+        wanted = rule.get("path", "/").rstrip("/")
+        return not wanted or re.match(rf"{re.escape(wanted)}\b", request.path) is not None
+
+    return router(path=path)(rules, request)
+
+
 def path_before_host(rules: Rules, request: Request) -> Any:
     """Who lets the path decide first."""
     return router(key=lambda rule: (len(parts(rule.get("path", "/"))), "host" in rule, *special(rule)[2:]))(
@@ -251,11 +283,20 @@ def as_patterns(rules: Rules, request: Request) -> Any:
     return max(rows, key=itemgetter(0))[1] if rows else None
 
 
+def libraries(rules: Rules, request: Request) -> Any:
+    """Paths and hosts are taken apart by the standard library."""
+    return router(
+        path=lambda rule, request: PurePosixPath(request.path).is_relative_to(rule.get("path", "/")),
+        host=lambda rule, request: rule.get("host") in (None, urlsplit(request.url).hostname),
+    )(rules, request)
+
+
 STUB = (stub, "S03-NEIGHBOUR")
 WRONG = {
     "raw_prefix": (raw_prefix, "S03-NEIGHBOUR"),
     "only_below": (only_below, "S03-NEIGHBOUR"),
     "zipped": (zipped, "S03-NEIGHBOUR"),
+    "up_to_a_word": (up_to_a_word, "S03-NEIGHBOUR"),
     "small_letters": (small_letters, "S03-NEIGHBOUR"),
     "prefix_with_slash": (prefix_with_slash, "S03-NO-DEFAULT"),
     "first_match": (first_match, "S03-ORDER"),
@@ -267,12 +308,21 @@ WRONG = {
     "host_starts_with": (host_starts_with, "S03-WRONG-HOST"),
     "any_method": (any_method, "S03-WRONG-METHOD"),
     "header_equals": (header_equals, "S03-WRONG-HEADER"),
+    "headers_ignored": (headers_ignored, "S03-WRONG-HEADER"),
+    "any_header": (any_header, "S03-WRONG-HEADER"),
     "header_begins": (header_begins, "S03-WRONG-HEADER"),
     "header_by_case": (header_by_case, "S03-WRONG-HEADER"),
     "headers_before_method": (headers_before_method, "S03-PRECEDENCE"),
     "path_before_host": (path_before_host, "S03-PRECEDENCE"),
+    "method_before_path": (method_before_path, "S03-PRECEDENCE"),
     "points": (points, "S03-PRECEDENCE"),
     "falls_back": (falls_back, "S03-GUESSED"),
 }
-RIGHT = {"best": best, "sorted_first": sorted_first, "narrowed": narrowed, "as_patterns": as_patterns}
+RIGHT = {
+    "best": best,
+    "sorted_first": sorted_first,
+    "narrowed": narrowed,
+    "as_patterns": as_patterns,
+    "libraries": libraries,
+}
 REPLAYED = "raw_prefix"

@@ -410,6 +410,63 @@ def locked_for_good(env: Any) -> Flask:
     return pages(*in_redis(env), place, lambda: hashed(env))
 
 
+def both_in_one_transaction(env: Any) -> Flask:
+    """Who puts mark and order into MULTI: both are done, whatever the mark has said."""
+
+    def place(number: str, checkout: dict[str, Any]) -> str:
+        with env.redis.pipeline(transaction=True) as pipe:
+            pipe.set(f"done:{number}", 1, nx=True)
+            pipe.rpush("orders", json.dumps(checkout))
+            pipe.execute()
+        return number
+
+    return pages(*in_redis(env), place, lambda: listed(env))
+
+
+def order_with_an_expiry(env: Any) -> Flask:
+    """Who keeps orders as long as checkouts: an hour."""
+
+    def place(number: str, checkout: dict[str, Any]) -> str:
+        env.redis.set(f"order:{number}", json.dumps(checkout), nx=True, ex=HOUR)
+        return number
+
+    def orders() -> list[Any]:
+        return [json.loads(env.redis.get(key)) for key in sorted(env.redis.scan_iter("order:*"))]
+
+    return pages(*in_redis(env), place, orders)
+
+
+def taken_out_first(env: Any) -> Flask:
+    """Who takes the checkout out of the store with GETDEL and writes the order then: the second click finds neither."""
+    save, load = in_redis(env)
+
+    def place(number: str, checkout: dict[str, Any]) -> str:
+        if env.redis.getdel(f"checkout:{number}"):
+            env.redis.hset("orders", number, json.dumps(checkout))
+        return number
+
+    def find(number: str) -> dict[str, Any]:
+        return load(number) or json.loads(env.redis.hget("orders", number) or "{}")
+
+    return pages(save, find, place, lambda: hashed(env))
+
+
+def cookie_says_done(env: Any) -> Flask:
+    """Who lets the browser remember what it has ordered: its next checkout is answered with the first order."""
+    app = redis_hash(env)
+    confirm = app.view_functions["confirm"]
+
+    def once() -> Any:
+        if done := request.cookies.get("done"):
+            return {"order": done}
+        answer = make_response(confirm())
+        answer.set_cookie("done", answer.json["order"], secure=True)
+        return answer
+
+    app.view_functions["confirm"] = once
+    return app
+
+
 # -- right
 
 
@@ -541,6 +598,36 @@ def plain_and_priced_late(env: Any) -> Flask:
     return app
 
 
+def versioned_draft(env: Any) -> Flask:
+    """A row a checkout, with a version; the order is the same row, marked as one."""
+    table = "CREATE TABLE IF NOT EXISTS drafts (id TEXT PRIMARY KEY, version INTEGER, data TEXT, ordered INTEGER)"
+
+    def run(sql: str, **values: Any) -> Any:
+        with env.database.begin() as db:
+            return db.execute(sa.text(sql), values)
+
+    def save(number: str, checkout: dict[str, Any]) -> None:
+        seen, data = checkout.pop("version", 0), json.dumps(checkout)
+        if not seen:
+            run("INSERT INTO drafts VALUES (:id, 1, :data, 0)", id=number, data=data)
+            return
+        update = "UPDATE drafts SET data = :data, version = version + 1 WHERE id = :id AND version = :seen"
+        if not run(update, id=number, data=data, seen=seen).rowcount:
+            abort(409)
+
+    def load(number: str) -> dict[str, Any]:
+        row = run("SELECT version, data FROM drafts WHERE id = :id", id=number).first()
+        return {**json.loads(row.data), "version": row.version} if row else {}
+
+    def place(number: str, checkout: dict[str, Any]) -> str:
+        run("UPDATE drafts SET ordered = 1 WHERE id = :id", id=number)
+        return number
+
+    run(table)
+    orders = "SELECT data FROM drafts WHERE ordered = 1 ORDER BY id"
+    return pages(save, load, place, lambda: [json.loads(data) for data in run(orders).scalars()])
+
+
 STUB = (stub, "S03-LOST-STEP")
 WRONG = {
     "trusts_sticky": (trusts_sticky, "S03-LOST-STEP"),
@@ -554,14 +641,18 @@ WRONG = {
     "forgets_after_an_hour": (forgets_after_an_hour, "S03-SECOND-ORDER"),
     "look_then_write": (look_then_write, "S03-SECOND-ORDER"),
     "local_lock": (local_lock, "S03-SECOND-ORDER"),
+    "both_in_one_transaction": (both_in_one_transaction, "S03-SECOND-ORDER"),
     "new_number_each_time": (new_number_each_time, "S03-SECOND-ORDER"),
     "marked_before": (marked_before, "S03-LOST-ORDER"),
     "ticket_torn": (ticket_torn, "S03-LOST-ORDER"),
+    "order_with_an_expiry": (order_with_an_expiry, "S03-LOST-ORDER"),
     "locked_for_good": (locked_for_good, "S03-LOST-ORDER"),
     "refused_again": (refused_again, "S03-UNANSWERED"),
+    "taken_out_first": (taken_out_first, "S03-UNANSWERED"),
     "one_key_for_all": (one_key_for_all, "S03-MIXED-UP"),
     "no_address_needed": (no_address_needed, "S03-INCOMPLETE"),
     "same_content": (same_content, "S03-SWALLOWED"),
+    "cookie_says_done": (cookie_says_done, "S03-SWALLOWED"),
     "number_of_the_browser": (number_of_the_browser, "S03-SWALLOWED"),
 }
 RIGHT = {
@@ -569,6 +660,7 @@ RIGHT = {
     "redis_script": redis_script,
     "lock_that_ends": lock_that_ends,
     "database": database,
+    "versioned_draft": versioned_draft,
     "signed_and_unique": signed_and_unique,
     "plain_and_priced_late": plain_and_priced_late,
 }

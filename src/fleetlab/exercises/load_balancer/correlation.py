@@ -16,13 +16,15 @@ from .lines import about, ids, lines_of
 
 HEADER = "x-request-id"
 ADA, BOB = "ada-7f3a", "bob-91c2"
-LONGEST = "a" * 64
+LONGEST = "A1-z" * 16
 HOSTILE = {
     "quotes": b'x", "level": "critical", "y": "',
     "spaces": b"1 level=critical event=refunded",
     "long": b"b" * 65,
     "longer": b"c" * 4000,
     "escape": b"d\x1b[2K",
+    "letters": b"\xe9\xe8\xea",
+    "underscore": b"e_e_e",
 }
 """Ids that a client may send and nobody may use: what is ordered with each, and the id."""
 
@@ -132,7 +134,6 @@ def _order_together(world: World, name: str) -> None:
 @bob_is_under_way.must("UNANSWERED", "every order is answered with 200")
 @both_at_once.must("UNANSWERED", "every order is answered with 200")
 @both_in_the_background.must("UNANSWERED", "every order is answered with 200")
-@strange_ids.must("UNANSWERED", "every order is answered with 200, whatever id comes with it")
 def all_answered(history: History) -> str | None:
     """Say which order was refused, or failed."""
     for request in history.sent:
@@ -258,6 +259,9 @@ def nothing_forged(history: History) -> str | None:
         if _header(request) == request.request.headers.get(HEADER):
             return f"Mallory sent {clean(repr(_header(request)), 50)} for an id, and was told it as that of her order."
     return None
+
+
+strange_ids.must("UNANSWERED", "every order is answered with 200, whatever id comes with it")(all_answered)
 
 
 def _header(request: Sent) -> str:

@@ -1,14 +1,14 @@
-"""routes: which of nine services a request is for, whatever the order of the rules."""
+"""routes: which of ten services a request is for, whatever the order of the rules."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from fleetlab.world.http import Sent
-from fleetlab.world.rules import Rule, gateway
+from fleetlab.world.rules import Rule, gateway, matches
 from fleetlab.world.world import World
 
 from ..answer import app_factory
@@ -25,6 +25,7 @@ TABLE: list[Rule] = [
     {"path": "/api/orders", "headers": {"X-Client": "mobile"}, "backend": "mobile"},
     {"path": "/api/orders", "headers": {"Accept": V2}, "backend": "orders-v2"},
     {"path": "/api/orders", "backend": "orders"},
+    {"method": "POST", "headers": {"X-Client": "mobile"}, "backend": "app"},
     {"path": "/", "backend": "website"},
 ]
 """The rules of the edge, from the most special to the most general: whoever takes the first that matches is lucky."""
@@ -72,6 +73,9 @@ class Probe:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+FIELDS = {"host": "WRONG-HOST", "path": "NEIGHBOUR", "method": "WRONG-METHOD", "headers": "WRONG-HEADER"}
+"""The harm that is done where a rule is taken for a match although this field of it is none."""
+
 NEW = {"accept": "application/vnd.shop.v2+json, */*;q=0.1"}
 PROBES = [
     Probe("NOT-LONGEST", "/api/users/me/picture/large", "pictures", "of the paths that match, it is the longest"),
@@ -105,6 +109,15 @@ PROBES = [
         method="POST",
         headers={"x-client": "mobile", **NEW},
     ),
+    Probe(
+        "PRECEDENCE",
+        "/api/users",
+        "users",
+        "a path goes before method and headers",
+        method="POST",
+        headers={"x-client": "mobile"},
+    ),
+    Probe("PRECEDENCE", "/feedback", "app", "two fields go before none", method="POST", headers={"x-client": "mobile"}),
 ]
 PRIVATE = [rule for rule in TABLE if rule["backend"] in ("users", "static")]
 STRANGERS = [
@@ -165,11 +178,31 @@ def without_a_default(world: World, answer: Any) -> Any:
 
 
 def _astray(history: History, *ids: str) -> str | None:
-    """Return which request went where it does not belong, of the probes with these ids."""
+    """Return which request went where it does not belong, of those whose harm has one of these ids."""
     for probe, sent in zip(history.result, history.sent, strict=True):
-        if probe.id in ids and _served(sent) != probe.backend:
-            return f"{_asked(probe)} {_went(sent)}, in place of {probe.backend or 'nobody'}: {probe.why}."
+        if _served(sent) == probe.backend:
+            continue
+        id_, why = _harm(probe, _served(sent))
+        if id_ in ids:
+            return f"{_asked(probe)} {_went(sent)}, in place of {probe.backend or 'nobody'}: {why}."
     return None
+
+
+def _harm(probe: Probe, served: str) -> tuple[str, str]:
+    """Return the id of what went wrong, and why it is wrong: by the field that does not match, or by the probe."""
+    if not probe.backend:
+        return probe.id, probe.why
+    from werkzeug.test import EnvironBuilder
+    from werkzeug.wrappers import Request
+
+    given = {"host": probe.host, **probe.headers}
+    request = Request(EnvironBuilder(probe.path, method=probe.method, headers=given.items()).get_environ())
+    for rule in TABLE:
+        for name, id_ in FIELDS.items():
+            field_alone = cast("Rule", {"backend": served, name: rule.get(name)})
+            if rule["backend"] == served and name in rule and not matches(field_alone, request):
+                return id_, probe.why if id_ == probe.id else f"the rule for {served} does not match by its {name}"
+    return probe.id, probe.why
 
 
 def _served(sent: Sent) -> str:
