@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from zlib import crc32
 
+import redis
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -250,6 +252,46 @@ def one_lock_for_all(env: Any) -> Flask:
     return on_table(env, ship)
 
 
+def key_given_back(env: Any) -> Flask:
+    """Who gives the key back when the order is shipped: a sibling with an older list finds it free."""
+
+    def ship() -> None:
+        for order in unshipped(env):
+            if env.redis.set(f"claim:{order}", env.name, nx=True):
+                send(env, order)
+                run(env, DONE, id=order)
+                env.redis.delete(f"claim:{order}")
+
+    return on_table(env, ship)
+
+
+def what_has_my_name(env: Any) -> Flask:
+    """Who goes on with what has this instance's name on it, as after a restart: its other poll is at work on it."""
+    mine = "(owner IS NULL OR owner = :me)"
+
+    def ship() -> None:
+        for order in run(env, f"SELECT id FROM orders WHERE shipped = 0 AND {mine}", me=env.name).scalars().all():
+            claim = f"UPDATE orders SET owner = :me WHERE id = :id AND shipped = 0 AND {mine}"
+            if run(env, claim, id=order, me=env.name).rowcount:
+                send(env, order)
+                run(env, DONE, id=order)
+
+    return on_table(env, ship)
+
+
+def subquery_without_a_lock(env: Any) -> Flask:
+    """Who lets the UPDATE pick by a subquery: what that has found stays found while the UPDATE waits for the row."""
+    free = "SELECT id FROM orders WHERE owner IS NULL ORDER BY id LIMIT 1"
+
+    def ship() -> None:
+        claim = f"UPDATE orders SET owner = :me WHERE id = ({free}) RETURNING id"
+        while order := run(env, claim, me=env.name).scalar_one_or_none():
+            send(env, order)
+            run(env, DONE, id=order)
+
+    return on_table(env, ship)
+
+
 # -- wrong: not shipped
 
 
@@ -293,6 +335,31 @@ def waits_for_the_lock(env: Any) -> Flask:
     def ship() -> None:
         with env.redis.lock("poller"):
             claim_and_ship(env)
+
+    return on_table(env, ship)
+
+
+def claims_two(env: Any) -> Flask:
+    """Who claims two at a time: whoever dies takes two along."""
+
+    def ship() -> None:
+        me = str(uuid.uuid4())
+        while mine := [order for order in unclaimed(env)[:2] if run(env, CLAIM, id=order, me=me).rowcount]:
+            for order in mine:
+                send(env, order)
+                run(env, DONE, id=order)
+
+    return on_table(env, ship)
+
+
+def one_a_poll(env: Any) -> Flask:
+    """Who ships one order a poll, to be on the safe side: the rest waits for polls that do not come."""
+
+    def ship() -> None:
+        for order in unclaimed(env)[:1]:
+            if run(env, CLAIM, id=order, me=env.name).rowcount:
+                send(env, order)
+                run(env, DONE, id=order)
 
     return on_table(env, ship)
 
@@ -354,6 +421,13 @@ def marked_before(env: Any) -> Flask:
                 send(env, order)
 
     return on_table(env, ship)
+
+
+def open_means_unclaimed(env: Any) -> Flask:
+    """Who shows as open what nobody has claimed: the order in a dead hand is neither shipped nor to be seen."""
+    app = conditional_update(env)
+    app.view_functions["show"] = lambda: {"open": unclaimed(env)}
+    return app
 
 
 # -- wrong: never done, or no answer
@@ -495,6 +569,37 @@ def lease_and_message_id(env: Any) -> Flask:
     return on_table(env, ship)
 
 
+def claimed_by_subquery(env: Any) -> Flask:
+    """One UPDATE picks the next free order and claims it; the subquery locks what it picks."""
+    free = "SELECT id FROM orders WHERE owner IS NULL ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
+
+    def ship() -> None:
+        claim = f"UPDATE orders SET owner = :me WHERE id = ({free}) RETURNING id"
+        while order := run(env, claim, me=env.name).scalar_one_or_none():
+            send(env, order)
+            run(env, DONE, id=order)
+
+    return on_table(env, ship)
+
+
+def consumer_group(env: Any) -> Flask:
+    """A stream hands each entry to one reader of the group; it is there until it is acknowledged and deleted."""
+    with contextlib.suppress(redis.ResponseError):  # another instance has made the group
+        env.redis.xgroup_create("orders", "shippers", id="0", mkstream=True)
+
+    def ship() -> None:
+        while found := env.redis.xreadgroup("shippers", env.name, {"orders": ">"}, count=1):
+            [(_, [(number, fields)])] = found
+            send(env, fields["id"])
+            env.redis.xack("orders", "shippers", number)
+            env.redis.xdel("orders", number)
+
+    def still_open() -> list[str]:
+        return [fields["id"] for _, fields in env.redis.xrange("orders")]
+
+    return app_of(lambda order: env.redis.xadd("orders", {"id": order}), ship, still_open)
+
+
 STUB = (stub, "S02-SHIPPED-TWICE")
 
 WRONG = {
@@ -508,9 +613,14 @@ WRONG = {
     "transaction_around_the_mail": (transaction_around_the_mail, "S02-SHIPPED-TWICE"),
     "set_free_at_start": (set_free_at_start, "S02-SHIPPED-TWICE"),
     "one_lock_for_all": (one_lock_for_all, "S02-SHIPPED-TWICE"),
+    "subquery_without_a_lock": (subquery_without_a_lock, "S02-SHIPPED-TWICE"),
+    "what_has_my_name": (what_has_my_name, "S02-SHIPPED-TWICE"),
+    "key_given_back": (key_given_back, "S02-SHIPPED-TWICE"),
     "modulo_of_the_first": (modulo_of_the_first, "S02-NOT-SHIPPED"),
     "only_the_first": (only_the_first, "S02-NOT-SHIPPED"),
+    "one_a_poll": (one_a_poll, "S02-NOT-SHIPPED"),
     "claims_all": (claims_all, "S02-STRANDED"),
+    "claims_two": (claims_two, "S02-STRANDED"),
     "lock_without_end": (lock_without_end, "S02-STRANDED"),
     "waits_for_the_lock": (waits_for_the_lock, "S02-BLOCKED"),
     "in_memory": (in_memory, "S02-VANISHED"),
@@ -518,6 +628,7 @@ WRONG = {
     "popped": (popped, "S02-VANISHED"),
     "deleted": (deleted, "S02-VANISHED"),
     "marked_before": (marked_before, "S02-VANISHED"),
+    "open_means_unclaimed": (open_means_unclaimed, "S02-VANISHED"),
     "never_marked": (never_marked, "S02-STILL-OPEN"),
     "conflict_is_an_error": (conflict_is_an_error, "S02-UNANSWERED"),
 }
@@ -529,6 +640,8 @@ RIGHT = {
     "key_an_order": key_an_order,
     "unique_claim": unique_claim,
     "skip_locked": skip_locked,
+    "claimed_by_subquery": claimed_by_subquery,
+    "consumer_group": consumer_group,
     "lease_and_message_id": lease_and_message_id,
 }
 

@@ -136,6 +136,26 @@ def free_list(env: Any) -> Flask:
     return app
 
 
+def kept_by_a_savepoint(env: Any) -> Flask:
+    """Who takes back the invoice alone, with a savepoint: the number was counted outside of it."""
+    app = Flask("office")
+    tables(env, more=" CHECK (amount > 0)")
+
+    @app.post("/invoices")
+    def bill() -> Any:
+        with env.database.begin() as db:
+            number = db.execute(text(NEXT)).scalar_one()
+            try:
+                with db.begin_nested():
+                    db.execute(text(INSERT), {"number": number, **request.json})
+            except IntegrityError:
+                return REFUSED
+        return {"number": number}
+
+    app.add_url_rule("/invoices", view_func=lambda: {"invoices": rows(env)})
+    return app
+
+
 # -- wrong: one number for two
 
 
@@ -211,6 +231,35 @@ def listed(env: Any) -> Rows:
     """Return the invoices of a list: the place is the number."""
     found = env.redis.lrange("invoices", 0, -1)
     return [{"number": number, "customer": customer} for number, customer in enumerate(found, 1)]
+
+
+def last_row_locked(env: Any) -> Flask:
+    """Who locks the last invoice to read its number: before the first there is none to lock."""
+    tables(env)
+
+    def store(customer: str, amount: int) -> int:
+        with env.database.begin() as db:
+            last = "SELECT number FROM invoices ORDER BY number DESC LIMIT 1 FOR UPDATE"
+            number = (db.execute(text(last)).scalar_one_or_none() or 0) + 1
+            db.execute(text(INSERT), {"number": number, "customer": customer, "amount": amount})
+        return number
+
+    return serve(store, lambda: rows(env))
+
+
+def place_when_shown(env: Any) -> Flask:
+    """Who numbers by place, and asks for the place after the insert: another invoice has come meanwhile."""
+    run(env, "CREATE TABLE IF NOT EXISTS invoices (id SERIAL PRIMARY KEY, customer TEXT)")
+
+    def store(customer: str, amount: int) -> int:
+        run(env, "INSERT INTO invoices (customer) VALUES (:customer)", customer=customer)
+        return run(env, "SELECT count(*) FROM invoices").scalar_one()
+
+    def books() -> Rows:
+        placed = "SELECT row_number() OVER (ORDER BY id) AS number, customer FROM invoices"
+        return [dict(row) for row in run(env, placed).mappings()]
+
+    return serve(store, books)
 
 
 # -- wrong: another number, or none
@@ -376,6 +425,20 @@ def lua(env: Any) -> Flask:
     return serve(lambda customer, amount: add(keys=["last", "books"], args=[customer]), books)
 
 
+def locked_table(env: Any) -> Flask:
+    """The whole table is locked, so that the largest number stays the largest."""
+    tables(env)
+
+    def store(customer: str, amount: int) -> int:
+        with env.database.begin() as db:
+            db.execute(text("LOCK TABLE invoices IN EXCLUSIVE MODE"))
+            number = db.execute(text("SELECT coalesce(max(number), 0) + 1 FROM invoices")).scalar_one()
+            db.execute(text(INSERT), {"number": number, "customer": customer, "amount": amount})
+        return number
+
+    return serve(store, lambda: rows(env))
+
+
 STUB = (stub, "S02-GAP")
 
 WRONG = {
@@ -383,11 +446,14 @@ WRONG = {
     "incr_then_insert": (incr_then_insert, "S02-GAP"),
     "two_transactions": (two_transactions, "S02-GAP"),
     "free_list": (free_list, "S02-GAP"),
+    "kept_by_a_savepoint": (kept_by_a_savepoint, "S02-GAP"),
     "decrement_on_refusal": (decrement_on_refusal, "S02-TWICE"),
     "memory_counter": (memory_counter, "S02-TWICE"),
     "largest_plus_one": (largest_plus_one, "S02-TWICE"),
     "local_lock": (local_lock, "S02-TWICE"),
     "pushed_then_counted": (pushed_then_counted, "S02-TWICE"),
+    "place_when_shown": (place_when_shown, "S02-TWICE"),
+    "last_row_locked": (last_row_locked, "S02-TWICE"),
     "closed_gaps": (closed_gaps, "S02-CHANGED"),
     "numbered_at_night": (numbered_at_night, "S02-UNANSWERED"),
     "unique_without_retry": (unique_without_retry, "S02-UNANSWERED"),
@@ -401,6 +467,7 @@ RIGHT = {
     "counter_row_rolled_back": counter_row_rolled_back,
     "unique_with_retry": unique_with_retry,
     "advisory_lock": advisory_lock,
+    "locked_table": locked_table,
     "pushed": pushed,
     "lua": lua,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -226,6 +227,51 @@ def shares(env: Any) -> Flask:
     return serve(take, total)
 
 
+def stock_for_an_hour(env: Any) -> Flask:
+    """Who gives the number an expiry: the next instance that starts fills the house again."""
+    env.redis.set("left", env.vars["SEATS"], nx=True, ex=3600)
+
+    def take() -> bool:
+        if env.redis.decr("left") >= 0:
+            return True
+        env.redis.incr("left")
+        return False
+
+    return serve(take, lambda: max(0, int(env.redis.get("left") or 0)))
+
+
+def filled_when_empty(env: Any) -> Flask:
+    """Who fills the set of seats where there is none: a set that is empty is none, and sold out is not the start."""
+    if not env.redis.exists("seats"):
+        env.redis.sadd("seats", *range(int(env.vars["SEATS"])))
+    return serve(lambda: env.redis.spop("seats") is not None, lambda: env.redis.scard("seats"))
+
+
+def lock_let_go(env: Any) -> Flask:
+    """Who locks the row to read it, and lets go of it with the transaction before writing."""
+    table(env)
+
+    def take() -> bool:
+        seats = run(env, "SELECT seats FROM stock FOR UPDATE").scalar_one()
+        if seats > 0:
+            run(env, "UPDATE stock SET seats = :seats", seats=seats - 1)
+        return seats > 0
+
+    return serve(take, lambda: row(env))
+
+
+def counted_in_the_insert(env: Any) -> Flask:
+    """Who counts in the same statement: it counts what was committed when it began, and waits for nobody."""
+    run(env, "CREATE TABLE IF NOT EXISTS sales (id TEXT PRIMARY KEY)")
+    seats = int(env.vars["SEATS"])
+
+    def take() -> bool:
+        insert = "INSERT INTO sales SELECT :id WHERE (SELECT count(*) FROM sales) < :seats"
+        return run(env, insert, id=str(uuid.uuid4()), seats=seats).rowcount == 1
+
+    return serve(take, lambda: seats - run(env, "SELECT count(*) FROM sales").scalar_one())
+
+
 # -- wrong: a buyer is turned away
 
 
@@ -276,6 +322,21 @@ def block_of_seats(env: Any) -> Flask:
             return got
 
     return serve(take, lambda: row(env) + mine[0])
+
+
+def three_tries(env: Any) -> Flask:
+    """Who looks again after a lost race, three times in all: in a crowd one loses more often than that."""
+    table(env)
+
+    def take() -> bool:
+        for _ in range(3):
+            seats = row(env)
+            update = "UPDATE stock SET seats = seats - 1 WHERE seats = :seen AND seats > 0"
+            if seats <= 0 or run(env, update, seen=seats).rowcount == 1:
+                return seats > 0
+        return False
+
+    return serve(take, lambda: row(env))
 
 
 # -- wrong: everybody waits
@@ -455,6 +516,26 @@ def watch_and_retry(env: Any) -> Flask:
     return serve(lambda: env.redis.transaction(change, "left", value_from_callable=True), lambda: max(0, number(env)))
 
 
+def sold_counted(env: Any) -> Flask:
+    """What is counted is sales, and never back: whoever gets a number above the house was too late."""
+    seats = int(env.vars["SEATS"])
+    return serve(lambda: env.redis.incr("sold") <= seats, lambda: max(0, seats - int(env.redis.get("sold") or 0)))
+
+
+def rolled_back(env: Any) -> Flask:
+    """The seat is taken first, and given back by ROLLBACK where there was none."""
+    table(env)
+
+    def take() -> bool:
+        with env.database.connect() as db:
+            left = db.execute(text("UPDATE stock SET seats = seats - 1 RETURNING seats")).scalar_one()
+            if left >= 0:
+                db.commit()
+            return left >= 0
+
+    return serve(take, lambda: row(env))
+
+
 STUB = (stub, "S02-OVERSOLD")
 
 WRONG = {
@@ -470,7 +551,12 @@ WRONG = {
     "conflict_is_sold_out": (conflict_is_sold_out, "S02-TURNED-AWAY"),
     "subselect": (subselect, "S02-TURNED-AWAY"),
     "shares": (shares, "S02-OVERSOLD"),
+    "counted_in_the_insert": (counted_in_the_insert, "S02-OVERSOLD"),
+    "lock_let_go": (lock_let_go, "S02-OVERSOLD"),
+    "filled_when_empty": (filled_when_empty, "S02-OVERSOLD"),
+    "stock_for_an_hour": (stock_for_an_hour, "S02-OVERSOLD"),
     "block_of_seats": (block_of_seats, "S02-TURNED-AWAY"),
+    "three_tries": (three_tries, "S02-TURNED-AWAY"),
     "lock_for_ever": (lock_for_ever, "S02-BLOCKED"),
     "never_given_back": (never_given_back, "S02-WRONG-LEFT"),
     "given_back_unless_killed": (given_back_unless_killed, "S02-WRONG-LEFT"),
@@ -485,6 +571,8 @@ RIGHT = {
     "unique_seat": unique_seat,
     "checked_by_the_database": checked_by_the_database,
     "locked_row": locked_row,
+    "sold_counted": sold_counted,
+    "rolled_back": rolled_back,
     "popped_tickets": popped_tickets,
     "watch_and_retry": watch_and_retry,
 }

@@ -236,6 +236,17 @@ def lock_for_ever(env: Any) -> Flask:
     return serve(number)
 
 
+def inserted_then_asked(env: Any) -> Flask:
+    """Who lets the database count, and then asks for the largest number: that may be anybody's."""
+    table(env, "SERIAL PRIMARY KEY")
+
+    def number() -> int:
+        run(env, "INSERT INTO orders (at) VALUES (0)")
+        return largest(env)
+
+    return serve(number)
+
+
 # -- right
 
 
@@ -314,6 +325,24 @@ def registered_start(env: Any) -> Flask:
     return serve(lambda: f"{start}-{next(numbers)}")
 
 
+def snowflake(env: Any) -> Flask:
+    """A number of its own for each start, the clock, and a count within the millisecond."""
+    worker, lock, last = env.redis.incr("workers"), threading.Lock(), [0, 0]
+
+    def number() -> int:
+        with lock:
+            now = int(time.time() * 1000)
+            last[:] = [now, last[1] + 1 if last[0] == now else 0]
+            return now << 22 | worker << 12 | last[1]
+
+    return serve(number)
+
+
+def place_in_a_list(env: Any) -> Flask:
+    """RPUSH tells how long the list has become: one command, so nobody is told the same."""
+    return serve(lambda: env.redis.rpush("orders", "tea"))
+
+
 STUB = (stub, "S02-TWICE")
 
 WRONG = {
@@ -327,6 +356,7 @@ WRONG = {
     "four_digits": (four_digits, "S02-TWICE"),
     "get_then_set": (get_then_set, "S02-TWICE"),
     "block_read_then_written": (block_read_then_written, "S02-TWICE"),
+    "inserted_then_asked": (inserted_then_asked, "S02-TWICE"),
     "incremented_then_read": (incremented_then_read, "S02-TWICE"),
     "index_times_thousand": (index_times_thousand, "S02-REUSED"),
     "name_and_counter": (name_and_counter, "S02-REUSED"),
@@ -346,6 +376,8 @@ RIGHT = {
     "block_of_numbers": block_of_numbers,
     "counter_a_day": counter_a_day,
     "registered_start": registered_start,
+    "snowflake": snowflake,
+    "place_in_a_list": place_in_a_list,
 }
 
 REPLAYED = "incremented_then_read"

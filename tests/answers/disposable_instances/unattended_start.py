@@ -305,6 +305,62 @@ def retries_everything(env: Any) -> Flask:
             time.sleep(2)
 
 
+def only(env: Any, *found: str) -> Flask:
+    """Return a shop that raises with these complaints, if there are any, and else waits for the database."""
+    if any(found):
+        raise ValueError("; ".join(filter(None, found)))
+    wait(env)
+    return serve(env)
+
+
+def present_is_enough(env: Any) -> Flask:
+    """Who looks whether an address is there, and not whether it is one."""
+    there = "MAIL_FROM" in env.vars
+    return only(env, *[found for found in complaints(env) if not (there and found.startswith("MAIL_FROM"))])
+
+
+def no_upper_limit(env: Any) -> Flask:
+    """Who looks at the lower limit alone."""
+    items = env.vars.get("MAX_ITEMS", "")
+    others = [found for found in complaints(env) if not found.startswith("MAX_ITEMS")]
+    return only(env, *others, "" if items.isdecimal() and int(items) > 0 else "MAX_ITEMS is no number from 1 to 100")
+
+
+def any_case(env: Any) -> Flask:
+    """Who is generous with small letters: every other service compares with EUR."""
+    right = env.vars.get("CURRENCY", "").upper() in CURRENCIES
+    return only(env, *[found for found in complaints(env) if not (right and found.startswith("CURRENCY"))])
+
+
+def below_a_hundred(env: Any) -> Flask:
+    """Who takes 100 for one too many: what was allowed ends the start."""
+    return only(env, *complaints(env), "MAX_ITEMS is too large" if env.vars.get("MAX_ITEMS") == "100" else "")
+
+
+def more_than_one(env: Any) -> Flask:
+    """Who takes 1 for one too few."""
+    return only(env, *complaints(env), "MAX_ITEMS is too small" if env.vars.get("MAX_ITEMS") == "1" else "")
+
+
+def complains_and_stays(env: Any) -> Flask:
+    """Who says what is wrong, all of it, and waits for somebody to mend it."""
+    for found in complaints(env):
+        logger.error(found)
+    while complaints(env):
+        time.sleep(5)
+    wait(env)
+    return serve(env)
+
+
+def schema_first(env: Any) -> Flask:
+    """Who makes a table before the loop that waits for the database."""
+    check(env)
+    with env.database.begin() as db:
+        db.execute(text("CREATE TABLE IF NOT EXISTS settings (name TEXT)"))
+    wait(env)
+    return serve(env)
+
+
 # -- right
 
 
@@ -368,6 +424,14 @@ def logged_then_left(env: Any) -> Flask:
     return serve(env)
 
 
+def leaves_with_a_text(env: Any) -> Flask:
+    """sys.exit with a text is an error with a text."""
+    if found := complaints(env):
+        sys.exit("\n".join(found))
+    wait(env)
+    return serve(env)
+
+
 STUB = (stub, "S02-EXITED")
 
 WRONG = {
@@ -389,6 +453,13 @@ WRONG = {
     "says_that_something_is_wrong": (says_that_something_is_wrong, "S02-NOT-NAMED"),
     "names_them_all": (names_them_all, "S02-BLAMED"),
     "database_before_settings": (database_before_settings, "S02-KEPT-WAITING"),
+    "present_is_enough": (present_is_enough, "S02-STARTED-WRONG"),
+    "no_upper_limit": (no_upper_limit, "S02-STARTED-WRONG"),
+    "any_case": (any_case, "S02-STARTED-WRONG"),
+    "below_a_hundred": (below_a_hundred, "S02-EXITED"),
+    "more_than_one": (more_than_one, "S02-BLAMED"),
+    "complains_and_stays": (complains_and_stays, "S02-KEPT-WAITING"),
+    "schema_first": (schema_first, "S02-EXITED"),
     "retries_everything": (retries_everything, "S02-KEPT-WAITING"),
 }
 
@@ -398,6 +469,7 @@ RIGHT = {
     "waits_in_a_thread": waits_in_a_thread,
     "backoff_with_a_limit": backoff_with_a_limit,
     "logged_then_left": logged_then_left,
+    "leaves_with_a_text": leaves_with_a_text,
 }
 
 REPLAYED = "leader_first"

@@ -193,6 +193,36 @@ def answered_first(env: Any) -> Flask:
     return serve(visit, lambda: number(env))
 
 
+def set_of_times(env: Any) -> Flask:
+    """Who keeps a set of the times of all visits: two in one moment are one."""
+    return serve(lambda: env.redis.sadd("visits", str(time.time())), lambda: env.redis.scard("visits"))
+
+
+def buffered(env: Any) -> Flask:
+    """Who spares Redis, and hands on three visits at a time: the others do not know of those in between."""
+    mine = [0]
+
+    def visit() -> None:
+        mine[0] += 1
+        if mine[0] == 3:
+            env.redis.incrby("visits", mine[0])
+            mine[0] = 0
+
+    return serve(visit, lambda: number(env) + mine[0])
+
+
+def compared_once(env: Any) -> Flask:
+    """Who compares before writing, and does not ask whether anything was written."""
+    table(env)
+
+    def visit() -> None:
+        n = row(env)
+        with env.database.begin() as db:
+            db.execute(text("UPDATE counter SET n = :next WHERE n = :seen"), {"next": n + 1, "seen": n})
+
+    return serve(visit, lambda: row(env))
+
+
 # -- wrong: somebody gets no answer
 
 
@@ -304,6 +334,16 @@ def sum_of_the_living(env: Any) -> Flask:
     return serve(visit, total)
 
 
+def kept_for_an_hour(env: Any) -> Flask:
+    """Who gives every key an expiry, as one should for a cache: the number is none, and after a quiet hour it is 0."""
+
+    def visit() -> None:
+        env.redis.incr("visits")
+        env.redis.expire("visits", 3600)
+
+    return serve(visit, lambda: number(env))
+
+
 # -- wrong: a visit is counted that nobody made
 
 
@@ -410,6 +450,48 @@ def field_a_copy(env: Any) -> Flask:
     )
 
 
+def upsert(env: Any) -> Flask:
+    """One statement makes the row or counts in it."""
+    with env.database.begin() as db:
+        db.execute(text("CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)"))
+
+    def visit() -> None:
+        insert = "INSERT INTO counter VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET n = counter.n + 1"
+        with env.database.begin() as db:
+            db.execute(text(insert))
+
+    def total() -> int:
+        with env.database.connect() as db:
+            return db.execute(text("SELECT coalesce(sum(n), 0) FROM counter")).scalar_one()
+
+    return serve(visit, total)
+
+
+def compare_and_set(env: Any) -> Flask:
+    """Who lost the race looks again, as long as it takes."""
+    table(env)
+
+    def visit() -> None:
+        changed = 0
+        while not changed:
+            n = row(env)
+            with env.database.begin() as db:
+                update = text("UPDATE counter SET n = :next WHERE n = :seen")
+                changed = db.execute(update, {"next": n + 1, "seen": n}).rowcount
+
+    return serve(visit, lambda: row(env))
+
+
+def lock_that_ends(env: Any) -> Flask:
+    """A lock in Redis that is given back by a dead holder, after a second."""
+
+    def visit() -> None:
+        with env.redis.lock("lock", timeout=1):
+            env.redis.set("visits", number(env) + 1)
+
+    return serve(visit, lambda: number(env))
+
+
 STUB = (stub, "S01-LOST-VISIT")
 
 WRONG = {
@@ -424,6 +506,9 @@ WRONG = {
     "swallowed_watch_error": (swallowed_watch_error, "S01-LOST-VISIT"),
     "homemade_lock": (homemade_lock, "S01-LOST-VISIT"),
     "answered_first": (answered_first, "S01-LOST-VISIT"),
+    "compared_once": (compared_once, "S01-LOST-VISIT"),
+    "buffered": (buffered, "S01-LOST-VISIT"),
+    "set_of_times": (set_of_times, "S01-LOST-VISIT"),
     "no_retry": (no_retry, "S01-UNANSWERED"),
     "sent_away": (sent_away, "S01-UNANSWERED"),
     "as_text": (as_text, "S01-UNANSWERED"),
@@ -432,6 +517,7 @@ WRONG = {
     "zero_at_start": (zero_at_start, "S01-FORGOTTEN"),
     "table_at_start": (table_at_start, "S01-FORGOTTEN"),
     "sum_of_the_living": (sum_of_the_living, "S01-FORGOTTEN"),
+    "kept_for_an_hour": (kept_for_an_hour, "S01-FORGOTTEN"),
     "every_request": (every_request, "S01-PHANTOM-VISIT"),
     "reads_back": (reads_back, "S01-PHANTOM-VISIT"),
     "counts_for_each_copy": (counts_for_each_copy, "S01-PHANTOM-VISIT"),
@@ -442,6 +528,9 @@ RIGHT = {
     "lua": lua,
     "watch_and_retry": watch_and_retry,
     "update": update,
+    "upsert": upsert,
+    "compare_and_set": compare_and_set,
+    "lock_that_ends": lock_that_ends,
     "locked_row": locked_row,
     "row_a_visit": row_a_visit,
     "field_a_copy": field_a_copy,

@@ -98,9 +98,9 @@ def an_instance_dies(world: World, shop: Any) -> Any:
 
 @claim_once.seeded(seeds=4)
 def ten_orders(world: World, shop: Any) -> Any:
-    """Ten orders, and three pollers that wake within a few milliseconds."""
-    world.deploy(shop, instances=3, name="shop")
-    ada, *timers = (world.client(name) for name in ("ada", "timer-1", "timer-2", "timer-3"))
+    """Ten orders, two instances, and four polls within a few milliseconds: each instance is polled again too early."""
+    world.deploy(shop, instances=2, name="shop")
+    ada, *timers = (world.client(name) for name in ("ada", "timer-1", "timer-2", "timer-3", "timer-4"))
     _accept(ada, _orders(10))
     before = _open(ada)
     world.together(*[lambda timer=timer: _poll(timer) for timer in timers])

@@ -10,7 +10,7 @@ from fleetlab.world.deployment import Deployment
 from fleetlab.world.http import Client, Sent
 from fleetlab.world.world import World
 
-from ..asking import MINUTE, asked, attempt, field, patiently, whole
+from ..asking import DAY, MINUTE, asked, attempt, field, patiently, whole
 from ..exercise import Exercise
 from ..history import History
 from .common import CUT_OFF, TIMEOUT, blocked, stalled
@@ -45,7 +45,8 @@ def _left(client: Client) -> Any:
 
 @last_seat.scenario(preemptions=0)
 def in_turn(world: World, shop: Any) -> Any:
-    """Three seats, one buyer after the other; a third instance starts in the middle of the sale."""
+    """Three seats, one buyer after the other; a third instance starts in the middle of the sale. The day after, with
+    other instances, somebody asks once more."""
     fleet = _start(world, shop, 2, seats=3)
     ada = world.client("ada")
     with world.calm():
@@ -54,7 +55,12 @@ def in_turn(world: World, shop: Any) -> Any:
         fleet.scale(3)
         for _ in range(3):
             _buy(ada)
-        return 3, [_left(ada) for _ in range(3)]
+        said = [_left(ada) for _ in range(3)]
+        fleet.scale(0)
+        world.run(DAY)
+        fleet.scale(2)
+        _buy(ada)
+        return 3, [*said, _left(ada)]
 
 
 @last_seat.scenario(preemptions=0, kills=1)
@@ -94,11 +100,11 @@ def one_for_each(world: World, shop: Any) -> Any:
 
 @last_seat.seeded(seeds=3)
 def a_crowd(world: World, shop: Any) -> Any:
-    """120 buyers for 50 seats, six at a time: one instance with seed 1, three with seed 2, five with seed 3."""
+    """120 buyers for 50 seats, 24 at a time: one instance with seed 1, three with seed 2, five with seed 3."""
     _start(world, shop, 2 * int(world.seed) - 1, SEATS)
     buyers = [world.client(f"buyer-{number}") for number in range(1, BUYERS + 1)]
-    for six in zip(*[iter(buyers)] * 6, strict=True):
-        world.together(*[lambda buyer=buyer: _buy(buyer) for buyer in six])
+    for crowd in zip(*[iter(buyers)] * 24, strict=True):
+        world.together(*[lambda buyer=buyer: _buy(buyer) for buyer in crowd])
     return SEATS, [_left(buyers[0])]
 
 

@@ -22,12 +22,15 @@ OUTAGE = 65.0
 SOON = 10.0
 """How long the database is away, and how soon after that an instance has to be ready, in virtual seconds."""
 
-SETTINGS = {"CURRENCY": "EUR", "MAX_ITEMS": "20", "MAIL_FROM": "shop@example.org"}
+SETTINGS = {"CURRENCY": "EUR", "MAX_ITEMS": "100", "MAIL_FROM": "shop@example.org"}
 WRONG = (
     {"CURRENCY": "euro", "MAX_ITEMS": "ten", "MAIL_FROM": "shop@example.org"},
     {"CURRENCY": "USD", "MAX_ITEMS": "0"},
+    {"CURRENCY": "eur", "MAX_ITEMS": "1", "MAIL_FROM": "shop@example.org"},
+    {"CURRENCY": "EUR", "MAX_ITEMS": "101", "MAIL_FROM": "shop@example.org"},
+    {"CURRENCY": "USD", "MAX_ITEMS": "20", "MAIL_FROM": "example.org"},
 )
-_FAULTY = (("CURRENCY", "MAX_ITEMS"), ("MAX_ITEMS", "MAIL_FROM"))
+_FAULTY = (("CURRENCY", "MAX_ITEMS"), ("MAX_ITEMS", "MAIL_FROM"), ("CURRENCY",), ("MAX_ITEMS",), ("MAIL_FROM",))
 _SLIPS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, NotImplementedError, TypeError)
 
 unattended_start = Exercise(
@@ -117,11 +120,11 @@ def one_dies(world: World, shop: Any) -> Any:
 
 @unattended_start.scenario(preemptions=0)
 def wrong_settings(world: World, shop: Any) -> Any:
-    """The database is away, and the settings are wrong: two of three, first one pair, then another."""
+    """The database is away, and the settings are wrong: of five shops each has others, at and beyond the limits."""
     with world.calm():
         _database(world)
         world.database.outage(OUTAGE)
-        for name, settings in zip(("shop", "store"), WRONG, strict=True):
+        for name, settings in zip(("shop", "store", "stall", "kiosk", "booth"), WRONG, strict=True):
             _start(world, shop, settings, name, instances=1)
         world.run(SOON)
         alive = [instance.process.alive for instance in world.instances]
@@ -201,7 +204,8 @@ def all_named(history: History) -> str | None:
     for instance, names in _wrongly(history):
         missing = [name for name in names if name not in _last_words(instance)]
         if missing:
-            return f"{instance.name} has ended and does not say that {listed(_told(history, missing, instance))}."
+            wrong = listed(_told(history, missing, instance))
+            return f"{instance.name} has ended, and neither its error nor its log says that {wrong}."
     return None
 
 
