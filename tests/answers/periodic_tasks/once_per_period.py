@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -449,6 +450,122 @@ def watched(env: Any) -> Flask:
     return hourly(env, wake)
 
 
+# -- wrong, and less often seen
+
+
+DONE: set[int] = set()
+
+
+def module_set(env: Any) -> Flask:
+    """Who notes the hour in a module's set, which all threads share: a process shares it with nobody."""
+
+    def wake() -> None:
+        if slot() not in DONE:
+            DONE.add(slot())
+            mail(env)
+
+    return hourly(env, wake)
+
+
+def last_run_compared(env: Any) -> Flask:
+    """Who notes when it last ran, and compares: two read the same moment, and both have waited long enough."""
+
+    def wake() -> None:
+        if time.time() - float(env.redis.get("digest:last") or 0) > HOUR - 60:
+            env.redis.set("digest:last", time.time())
+            mail(env)
+
+    return hourly(env, wake)
+
+
+def an_hour_exactly(env: Any) -> Flask:
+    """Who gives a lock without a slot a whole hour: each takes it a little later, until one round has none."""
+
+    def wake() -> None:
+        if env.redis.set("digest", env.name, nx=True, ex=HOUR):
+            mail(env)
+
+    return hourly(env, wake)
+
+
+def leader_by_lease(env: Any) -> Flask:
+    """Who renews the crown at each wake and lets it end after two hours: for as long, a dead leader leads."""
+
+    def wake() -> None:
+        if env.redis.set("leader", env.name, nx=True, ex=2 * HOUR) or env.redis.get("leader") == env.name:
+            env.redis.expire("leader", 2 * HOUR)
+            mail(env)
+
+    return hourly(env, wake)
+
+
+# -- right, and unusual
+
+
+def exchanged(env: Any) -> Flask:
+    """SET with GET writes this hour and tells which stood there: one instance alone hears of another one."""
+
+    def wake() -> None:
+        if env.redis.set("digest:last", slot(), get=True) != str(slot()):
+            mail(env)
+
+    return hourly(env, wake)
+
+
+def entry_of_the_hour(env: Any) -> Flask:
+    """A stream takes each entry id once, and none that is smaller than its last."""
+
+    def wake() -> None:
+        with suppress(redis.ResponseError):
+            env.redis.xadd("digests", {"by": env.name}, id=f"{slot()}-1")
+            mail(env)
+
+    return hourly(env, wake)
+
+
+def local_time_with_offset(env: Any) -> Flask:
+    """Local time, named with its distance from UTC: the two two o'clocks have different names."""
+
+    def wake() -> None:
+        now = datetime.now(ZoneInfo(env.vars["TZ"]))
+        if env.redis.set(f"digest:{now:%Y-%m-%dT%H%z}", env.name, nx=True, ex=2 * HOUR):
+            mail(env)
+
+    return hourly(env, wake)
+
+
+def under_an_advisory_lock(env: Any) -> Flask:
+    """A lock that ends with the transaction, and under it a row that stays: look and write, one after the other."""
+    table(env)
+
+    def wake() -> None:
+        with env.database.begin() as db:
+            db.execute(text("SELECT pg_advisory_xact_lock(8)"))
+            if db.execute(text("SELECT 1 FROM runs WHERE slot = :s"), {"s": slot()}).first():
+                return
+            db.execute(text("INSERT INTO runs (slot) VALUES (:s)"), {"s": slot()})
+        mail(env)
+
+    return hourly(env, wake)
+
+
+def skip_locked(env: Any) -> Flask:
+    """The job's row, if it is due and nobody holds it: who finds it locked has nothing to do."""
+    with env.database.begin() as db:
+        db.execute(text("CREATE TABLE IF NOT EXISTS jobs (name TEXT PRIMARY KEY, last INTEGER NOT NULL)"))
+        db.execute(text("INSERT INTO jobs VALUES ('digest', 0) ON CONFLICT DO NOTHING"))
+    due = text("SELECT last FROM jobs WHERE name = 'digest' AND last < :s FOR UPDATE SKIP LOCKED")
+
+    def wake() -> None:
+        with env.database.begin() as db:
+            if db.execute(due, {"s": slot()}).first() is None:
+                return
+            db.execute(text("UPDATE jobs SET last = :s WHERE name = 'digest'"), {"s": slot()})
+        mail(env)
+
+    return hourly(env, wake)
+
+
 STUB = (stub, "S08-SENT-TWICE")
 
 WRONG = {
@@ -475,6 +592,10 @@ WRONG = {
     "swallowed": (swallowed, "S08-LEFT-OUT"),
     "hour_of_the_day": (hour_of_the_day, "S08-SKIPPED-HOUR"),
     "local_time": (local_time, "S08-SKIPPED-HOUR"),
+    "module_set": (module_set, "S08-SENT-TWICE"),
+    "last_run_compared": (last_run_compared, "S08-SENT-TWICE"),
+    "an_hour_exactly": (an_hour_exactly, "S08-NOBODY"),
+    "leader_by_lease": (leader_by_lease, "S08-NOBODY"),
 }
 
 RIGHT = {
@@ -488,6 +609,11 @@ RIGHT = {
     "lock_and_mark": lock_and_mark,
     "a_mark_a_customer": a_mark_a_customer,
     "watched": watched,
+    "exchanged": exchanged,
+    "entry_of_the_hour": entry_of_the_hour,
+    "local_time_with_offset": local_time_with_offset,
+    "under_an_advisory_lock": under_an_advisory_lock,
+    "skip_locked": skip_locked,
 }
 
 REPLAYED = "get_then_set"

@@ -448,6 +448,156 @@ def version_of_the_row(env: Any) -> Flask:
     return rounds(env, job)
 
 
+# -- wrong, and less often seen
+
+
+def writing(sql: str) -> Callable[[Any], Flask]:
+    """Return an answer that is right but for the statement with which it writes `:p` under the token `:t`."""
+
+    def answer(env: Any) -> Flask:
+        def put(pieces: int, token: int) -> None:
+            with env.database.begin() as db:
+                db.execute(text(sql), {"p": pieces, "t": token})
+
+        return leased(env, put)
+
+    return answer
+
+
+# Who compares the token and forgets to store it: nothing is ever newer than 0.
+not_stored = writing("UPDATE stock SET pieces = :p WHERE id = 1 AND token < :t")
+
+# Who wants the token to be another one than the row's: an old one is another one too.
+another_token = writing("UPDATE stock SET pieces = :p, token = :t WHERE id = 1 AND token <> :t")
+
+# Who wants the row to have the token just before: a holder dies with its own, and the row waits for it for ever.
+predecessor = writing("UPDATE stock SET pieces = :p, token = :t WHERE id = 1 AND token = :t - 1")
+
+
+def fence_in_redis(env: Any) -> Flask:
+    """Who registers the token in Redis, in a script, and then writes to the database: the fence is not at the field."""
+    register = env.redis.register_script("""
+        if tonumber(redis.call('GET', 'fence') or 0) >= tonumber(ARGV[1]) then return 0 end
+        redis.call('SET', 'fence', ARGV[1])
+        return 1
+    """)
+
+    def put(pieces: int, token: int) -> None:
+        if register(args=[token]):
+            write(env, pieces)
+
+    return leased(env, put)
+
+
+def random_token(env: Any) -> Flask:
+    """Who takes a random number for the token, as redis-py's Lock does: it says who, not who came later, and the row waits for a higher one."""
+
+    def put(pieces: int, token: int) -> None:
+        write_fenced(env, pieces, uuid.uuid4().int >> 66)
+
+    return leased(env, put)
+
+
+def fetched_first(env: Any) -> Flask:
+    """Who locks the write alone, to hold the lock for a moment only: all three ask the warehouse."""
+
+    def job() -> None:
+        pieces = fetch(env)
+        lock = env.redis.lock("lease", timeout=LEASE, blocking=False)
+        if lock.acquire():
+            write_fenced(env, pieces, env.redis.incr("lease:token"))
+            lock.release()
+
+    return rounds(env, job)
+
+
+def longer_than_a_round(env: Any) -> Flask:
+    """Who lets the lease end by itself, after eleven minutes: sooner or later a round finds it taken (an over-fix)."""
+
+    def job() -> None:
+        if env.redis.set("lease", env.name, nx=True, ex=11 * 60):
+            token = env.redis.incr("lease:token")
+            write_fenced(env, fetch(env), token)
+
+    return rounds(env, job)
+
+
+# -- right, and unusual
+
+
+def read_for_update(env: Any) -> Flask:
+    """The token is compared in Python, under the lock of its row: nobody writes between the look and the write."""
+
+    def put(pieces: int, token: int) -> None:
+        with env.database.begin() as db:
+            if db.execute(text("SELECT token FROM stock WHERE id = 1 FOR UPDATE")).scalar_one() < token:
+                db.execute(text("UPDATE stock SET pieces = :p, token = :t WHERE id = 1"), {"p": pieces, "t": token})
+
+    return leased(env, put)
+
+
+def registered_first(env: Any) -> Flask:
+    """A random token, put into the row before the list is asked for: who finds another one there writes nothing."""
+    release = env.redis.register_script(RELEASE)
+
+    def job() -> None:
+        mine, token = uuid.uuid4().hex, uuid.uuid4().int >> 66
+        if not env.redis.set("lease", mine, nx=True, ex=LEASE):
+            return
+        with env.database.begin() as db:
+            db.execute(text("UPDATE stock SET token = :t WHERE id = 1"), {"t": token})
+        pieces = fetch(env)
+        with env.database.begin() as db:
+            db.execute(text("UPDATE stock SET pieces = :p WHERE id = 1 AND token = :t"), {"p": pieces, "t": token})
+        release(keys=["lease"], args=[mine])
+
+    return rounds(env, job)
+
+
+def owned_before_the_commit(env: Any) -> Flask:
+    """Written, then asked whether the lease is still one's own, then committed: who sleeps holds the row's lock."""
+
+    def job() -> None:
+        lock = env.redis.lock("lease", timeout=LEASE, blocking=False)
+        if not lock.acquire():
+            return
+        pieces = fetch(env)
+        with env.database.begin() as db:
+            db.execute(text("UPDATE stock SET pieces = :p WHERE id = 1"), {"p": pieces})
+            if not lock.owned():
+                db.rollback()
+        with suppress(LockError):
+            lock.release()
+
+    return rounds(env, job)
+
+
+def entry_id_as_token(env: Any) -> Flask:
+    """A stream of holders: its entry ids only grow, whatever the clocks of instances say."""
+    release = env.redis.register_script(RELEASE)
+
+    def job() -> None:
+        mine = uuid.uuid4().hex
+        if env.redis.set("lease", mine, nx=True, ex=LEASE):
+            moment, number = env.redis.xadd("holders", {"name": env.name}).split("-")
+            write_fenced(env, fetch(env), int(moment) * 1000 + int(number))
+            release(keys=["lease"], args=[mine])
+
+    return rounds(env, job)
+
+
+def row_locked_throughout(env: Any) -> Flask:
+    """The row is locked while the list is fetched, and the others skip it: no lease, so nobody outlives one."""
+    take = text("SELECT id FROM stock WHERE id = 1 FOR UPDATE SKIP LOCKED")
+
+    def job() -> None:
+        with env.database.begin() as db:
+            if db.execute(take).first():
+                db.execute(text("UPDATE stock SET pieces = :p WHERE id = 1"), {"p": fetch(env)})
+
+    return rounds(env, job)
+
+
 STUB = (stub, "S08-STALE-WRITE")
 
 WRONG = {
@@ -471,6 +621,13 @@ WRONG = {
     "counter_that_ends": (counter_that_ends, "S08-STOPPED"),
     "clock_as_token": (clock_as_token, "S08-STOPPED"),
     "never_twice": (never_twice, "S08-STOPPED"),
+    "not_stored": (not_stored, "S08-STALE-WRITE"),
+    "another_token": (another_token, "S08-STALE-WRITE"),
+    "fence_in_redis": (fence_in_redis, "S08-STALE-WRITE"),
+    "random_token": (random_token, "S08-STOPPED"),
+    "fetched_first": (fetched_first, "S08-TWO-AT-ONCE"),
+    "predecessor": (predecessor, "S08-STOPPED"),
+    "longer_than_a_round": (longer_than_a_round, "S08-STOPPED"),
 }
 
 RIGHT = {
@@ -481,6 +638,11 @@ RIGHT = {
     "renewed": renewed,
     "row_by_the_database_clock": row_by_the_database_clock,
     "version_of_the_row": version_of_the_row,
+    "read_for_update": read_for_update,
+    "registered_first": registered_first,
+    "owned_before_the_commit": owned_before_the_commit,
+    "entry_id_as_token": entry_id_as_token,
+    "row_locked_throughout": row_locked_throughout,
 }
 
 REPLAYED = "get_compare_delete"

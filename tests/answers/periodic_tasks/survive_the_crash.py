@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
-from redis.exceptions import LockError
+from redis.exceptions import LockError, ResponseError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -473,6 +473,163 @@ def row_a_letter(env: Any) -> Flask:
     return from_nine(env, job)
 
 
+# -- wrong, and less often seen
+
+
+def timeout_is_sent(env: Any) -> Flask:
+    """Who takes a timeout for «it has gone, only the reply was lost»: nobody knows, and this one never arrived."""
+
+    def work(env: Any, day: str) -> None:
+        for customer in customers(env):
+            with suppress(TimeoutError):
+                env.mail.send(customer, "Your reminder", message_id=f"{day}/{customer}")
+
+    return from_nine(env, lambda day: leased(env, day, work))
+
+
+def mark_taken_back(env: Any) -> Flask:
+    """Who takes the claim back where an error comes: a killed process handles none."""
+
+    def job(day: str) -> None:
+        if env.redis.set(f"reminders:{day}", env.name, nx=True, ex=2 * DAY):
+            try:
+                send(env, day)
+            except Exception:
+                env.redis.delete(f"reminders:{day}")
+                raise
+
+    return from_nine(env, job)
+
+
+def popped(env: Any) -> Flask:
+    """Who fills a list of the day's customers and pops them: whoever pops has the only copy, and dies."""
+
+    def job(day: str) -> None:
+        if env.redis.set(f"filled:{day}", env.name, nx=True, ex=2 * DAY):
+            env.redis.rpush(f"todo:{day}", *customers(env))
+        while customer := env.redis.lpop(f"todo:{day}"):
+            env.mail.send(customer, "Your reminder", message_id=f"{day}/{customer}")
+
+    return from_nine(env, job)
+
+
+def tries_in_a_row(env: Any) -> Flask:
+    """Who tries three times and then goes on to the next: the outage is longer, and the day is marked."""
+
+    def work(env: Any, day: str) -> None:
+        for customer in customers(env):
+            for _ in range(3):
+                try:
+                    env.mail.send(customer, "Your reminder", message_id=f"{day}/{customer}")
+                    break
+                except OSError:
+                    time.sleep(5)
+
+    return from_nine(env, lambda day: leased(env, day, work))
+
+
+def mark_ends_early(env: Any) -> Flask:
+    """Who lets the mark of the day end after ten minutes: at twenty past, the day is not done."""
+
+    def job(day: str) -> None:
+        if env.redis.set("lease", env.name, nx=True, ex=60):
+            if not env.redis.exists(f"done:{day}"):
+                send(env, day)
+                env.redis.set(f"done:{day}", env.name, ex=10 * 60)
+            env.redis.delete("lease")
+
+    return from_nine(env, job)
+
+
+# -- right, and unusual
+
+
+def lease_a_customer(env: Any) -> Flask:
+    """A key a letter, which is a lease first and a mark afterwards: the instances share the work."""
+
+    def job(day: str) -> None:
+        for customer in customers(env):
+            if env.redis.set(f"{day}/{customer}", "at it", nx=True, ex=60):
+                env.mail.send(customer, "Your reminder", message_id=f"{day}/{customer}")
+                env.redis.set(f"{day}/{customer}", "sent", ex=2 * DAY)
+
+    return from_nine(env, job)
+
+
+def on_a_stream(env: Any) -> Flask:
+    """An entry a letter, under an id that it can have once; a group hands them out, and somebody claims them."""
+    r = env.redis
+    with suppress(ResponseError):
+        r.xgroup_create("letters", "postmen", id="0", mkstream=True)
+
+    def job(day: str) -> None:
+        for number, customer in enumerate(customers(env)):
+            with suppress(ResponseError):
+                r.xadd("letters", {"to": customer, "day": day}, id=f"{day.replace('-', '')}-{number}")
+        todo = r.xautoclaim("letters", "postmen", env.name, min_idle_time=60_000)[1]
+        todo += [one for _, found in r.xreadgroup("postmen", env.name, {"letters": ">"}) for one in found]
+        for entry, letter in todo:
+            env.mail.send(letter["to"], "Your reminder", message_id=f"{letter['day']}/{letter['to']}")
+            r.xack("letters", "postmen", entry)
+
+    return from_nine(env, job)
+
+
+def version_column(env: Any) -> Flask:
+    """The lease in a row that is read first and written under its version: who was overtaken changes nothing."""
+    table(env, "version INTEGER NOT NULL, until DOUBLE PRECISION NOT NULL, done INTEGER NOT NULL")
+    take = text("UPDATE runs SET version = version + 1, until = :until WHERE day = :d AND version = :seen")
+
+    def job(day: str) -> None:
+        now = time.time()
+        with env.database.begin() as db:
+            db.execute(text("INSERT INTO runs VALUES (:d, 0, 0, 0) ON CONFLICT DO NOTHING"), {"d": day})
+            row = db.execute(text("SELECT * FROM runs WHERE day = :d"), {"d": day}).one()
+        if row.done or row.until > now:
+            return
+        with env.database.begin() as db:
+            mine = db.execute(take, {"d": day, "until": now + 60, "seen": row.version}).rowcount
+        if mine:
+            send(env, day)
+            with env.database.begin() as db:
+                db.execute(text("UPDATE runs SET done = 1 WHERE day = :d"), {"d": day})
+
+    return from_nine(env, job)
+
+
+def skip_locked(env: Any) -> Flask:
+    """The day's row stays locked while letters go: who dies lets go of it, and the mark commits last."""
+    table(env, "done INTEGER NOT NULL")
+    take = text("SELECT 1 FROM runs WHERE day = :d AND done = 0 FOR UPDATE SKIP LOCKED")
+
+    def job(day: str) -> None:
+        with env.database.begin() as db:
+            db.execute(text("INSERT INTO runs VALUES (:d, 0) ON CONFLICT DO NOTHING"), {"d": day})
+        with env.database.begin() as db:
+            if db.execute(take, {"d": day}).first():
+                send(env, day)
+                db.execute(text("UPDATE runs SET done = 1 WHERE day = :d"), {"d": day})
+
+    return from_nine(env, job)
+
+
+def state_in_lua(env: Any) -> Flask:
+    """One field a day, done or until when somebody is at it, by Redis' own clock."""
+    take = env.redis.register_script("""
+        local state, now = redis.call('HGET', 'runs', ARGV[1]), tonumber(redis.call('TIME')[1])
+        if state == 'done' or state and tonumber(state) > now then return 0 end
+        redis.call('HSET', 'runs', ARGV[1], now + 60)
+        return 1
+    """)
+
+    def job(day: str) -> None:
+        if take(args=[day]):
+            send(env, day)
+            env.redis.hset("runs", day, "done")
+
+    return from_nine(env, job)
+
+
 STUB = (stub, "S08-LEFT-OUT")
 
 WRONG = {
@@ -499,6 +656,11 @@ WRONG = {
     "id_without_a_day": (id_without_a_day, "S08-NEXT-MORNING"),
     "done_for_ever": (done_for_ever, "S08-NEXT-MORNING"),
     "at_midnight": (at_midnight, "S08-NEXT-MORNING"),
+    "timeout_is_sent": (timeout_is_sent, "S08-LEFT-OUT"),
+    "mark_taken_back": (mark_taken_back, "S08-LEFT-OUT"),
+    "popped": (popped, "S08-LEFT-OUT"),
+    "tries_in_a_row": (tries_in_a_row, "S08-LEFT-OUT"),
+    "mark_ends_early": (mark_ends_early, "S08-DONE-TWICE"),
 }
 
 RIGHT = {
@@ -509,6 +671,11 @@ RIGHT = {
     "advisory_lock": advisory_lock,
     "open_transaction": open_transaction,
     "row_a_letter": row_a_letter,
+    "lease_a_customer": lease_a_customer,
+    "on_a_stream": on_a_stream,
+    "version_column": version_column,
+    "skip_locked": skip_locked,
+    "state_in_lua": state_in_lua,
 }
 
 REPLAYED = "expiry_apart"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 import threading
 import time
@@ -563,6 +564,168 @@ def status_ends(env: Any) -> Flask:
     return serve(env, lambda slot: begin_in_hash(env, slot), lambda run: env.redis.hget("runs", run))
 
 
+# -- wrong, and less often seen
+
+
+def on_hash(env: Any, **parts: Any) -> Flask:
+    """Return what `hash_and_lease` is, with some of its parts replaced."""
+    work_on_hash(env, parts.get("job", remind))
+    begin = parts.get("begin", lambda slot: begin_in_hash(env, slot))
+    find = parts.get("find", lambda run: env.redis.hget("runs", run))
+    return serve(env, begin, find, parts.get("trusted", genuine))
+
+
+def made_from_the_value(env: Any) -> Flask:
+    """Who signs the JSON that it would have sent: the scheduler's has other blanks, and other bytes."""
+
+    def trusted(env: Any) -> bool:
+        text = json.dumps(request.json).encode()
+        wanted = hmac.new(env.vars["TRIGGER_KEY"].encode(), text, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(request.headers.get("X-Signature", ""), wanted)
+
+    return on_hash(env, trusted=trusted)
+
+
+def beginning_of_a_signature(env: Any) -> Flask:
+    """Who asks whether the right signature begins with what was sent: all begin with nothing."""
+
+    def trusted(env: Any) -> bool:
+        wanted = hmac.new(env.vars["TRIGGER_KEY"].encode(), request.get_data(), hashlib.sha256).hexdigest()
+        return wanted.startswith(request.headers.get("X-Signature", ""))
+
+    return on_hash(env, trusted=trusted)
+
+
+def one_at_a_time(env: Any) -> Flask:
+    """Who answers with the run that is under way, so that no two overlap: the next slot never has one (an over-fix)."""
+
+    def begin(slot: str) -> str:
+        busy = [run for run, state in env.redis.hgetall("runs").items() if state != "done"]
+        return busy[0] if busy else begin_in_hash(env, slot)
+
+    return on_hash(env, begin=begin)
+
+
+def skipped_while_busy(env: Any) -> Flask:
+    """Who skips a slot where the last run is not over, and writes done: the scheduler was told a run (an over-fix)."""
+
+    def begin(slot: str) -> str:
+        busy = any(run != slot and state != "done" for run, state in env.redis.hgetall("runs").items())
+        env.redis.hsetnx("runs", slot, "done" if busy else "accepted")
+        return slot
+
+    return on_hash(env, begin=begin)
+
+
+def ticked_off_before(env: Any) -> Flask:
+    """Who notes each customer before the letter: dead in between, the heir skips them."""
+
+    def job(env: Any, run: str) -> None:
+        for customer in env.vars["CUSTOMERS"].split():
+            if env.redis.sadd(f"sent:{run}", customer):
+                env.work(8)
+                env.mail.send(customer, "Your reminder", message_id=f"{run}/{customer}")
+
+    return on_hash(env, job=job)
+
+
+def lease_of_ten_minutes(env: Any) -> Flask:
+    """Who is generous with the lease: two minutes after its holder's death the run is still a dead one's."""
+
+    @env.every(10)
+    def work() -> None:
+        for run, state in env.redis.hgetall("runs").items():
+            if state != "done" and env.redis.set(f"lease:{run}", env.name, nx=True, ex=600):
+                remind(env, run)
+                env.redis.hset("runs", run, "done")
+
+    return serve(env, lambda slot: begin_in_hash(env, slot), lambda run: env.redis.hget("runs", run))
+
+
+def knows_every_run(env: Any) -> Flask:
+    """Who says pending for whatever is not in the hash: also for a slot that nobody has called for."""
+    return on_hash(env, find=lambda run: env.redis.hget("runs", run) or "pending")
+
+
+def status_for_the_scheduler_only(env: Any) -> Flask:
+    """Who asks the monitor for a signature, too: nobody but the scheduler hears how a run goes (an over-fix)."""
+
+    def find(run: str) -> str | None:
+        if not genuine(env):
+            abort(401)
+        return env.redis.hget("runs", run)
+
+    return on_hash(env, find=find)
+
+
+# -- right, and unusual
+
+
+def signature_is_the_run(env: Any) -> Flask:
+    """The same body has the same signature: a repeat brings the run's name along."""
+    return on_hash(env, begin=lambda slot: begin_in_hash(env, request.headers["X-Signature"][:16]))
+
+
+def says_who_is_at_it(env: Any) -> Flask:
+    """A lease that is renewed with each letter is a heartbeat: without it, a run waits for somebody."""
+
+    @env.every(10)
+    def work() -> None:
+        for run, state in env.redis.hgetall("runs").items():
+            if state == "done" or not env.redis.set(f"lease:{run}", env.name, nx=True, ex=20):
+                continue
+            for customer in env.vars["CUSTOMERS"].split():
+                env.work(8)
+                env.mail.send(customer, "Your reminder", message_id=f"{run}/{customer}")
+                env.redis.expire(f"lease:{run}", 20)
+            env.redis.hset("runs", run, "done")
+
+    def find(run: str) -> str | None:
+        state = env.redis.hget("runs", run)
+        return "running" if state == "accepted" and env.redis.exists(f"lease:{run}") else state
+
+    return serve(env, lambda slot: begin_in_hash(env, slot), find)
+
+
+def outbox(env: Any) -> Flask:
+    """A row a letter, in the transaction that accepts the run; its status is counted, and stands nowhere."""
+    columns = "id TEXT PRIMARY KEY, slot TEXT, customer TEXT, until DOUBLE PRECISION, sent INTEGER"
+    add = sa.text("INSERT INTO letters VALUES (:id, :slot, :customer, 0, 0) ON CONFLICT DO NOTHING")
+    next_one = sa.text("SELECT * FROM letters WHERE sent = 0 AND until < :now LIMIT 1 FOR UPDATE")
+
+    def run(sql: Any, values: Any) -> Any:
+        with env.database.begin() as db:
+            return db.execute(sql, values)
+
+    def begin(slot: str) -> str:
+        names = env.vars["CUSTOMERS"].split()
+        run(add, [{"id": f"{slot}/{customer}", "slot": slot, "customer": customer} for customer in names])
+        return slot
+
+    def find(slot: str) -> str | None:
+        with env.database.begin() as db:
+            sent = list(db.scalars(sa.text("SELECT sent FROM letters WHERE slot = :slot"), {"slot": slot}))
+        return None if not sent else "done" if all(sent) else "running"
+
+    def take() -> Any:
+        with env.database.begin() as db:
+            row = db.execute(next_one, {"now": time.time()}).first()
+            if row is not None:
+                lease = {"until": time.time() + 30, "id": row.id}
+                db.execute(sa.text("UPDATE letters SET until = :until WHERE id = :id"), lease)
+            return row
+
+    @env.every(10)
+    def work() -> None:
+        while (row := take()) is not None:
+            env.work(8)
+            env.mail.send(row.customer, "Your reminder", message_id=row.id)
+            run(sa.text("UPDATE letters SET sent = 1 WHERE id = :id"), {"id": row.id})
+
+    run(sa.text(f"CREATE TABLE IF NOT EXISTS letters ({columns})"), {})
+    return serve(env, begin, find)
+
+
 STUB = (stub, "S08-OPEN-DOOR")
 
 WRONG = {
@@ -591,6 +754,14 @@ WRONG = {
     "done_when_begun": (done_when_begun, "S08-NOT-SENT"),
     "done_when_accepted": (done_when_accepted, "S08-STATUS"),
     "status_ends": (status_ends, "S08-STATUS"),
+    "made_from_the_value": (made_from_the_value, "S08-UNANSWERED"),
+    "beginning_of_a_signature": (beginning_of_a_signature, "S08-OPEN-DOOR"),
+    "one_at_a_time": (one_at_a_time, "S08-NOT-SENT"),
+    "skipped_while_busy": (skipped_while_busy, "S08-NOT-SENT"),
+    "ticked_off_before": (ticked_off_before, "S08-NOT-SENT"),
+    "lease_of_ten_minutes": (lease_of_ten_minutes, "S08-NOT-SENT"),
+    "knows_every_run": (knows_every_run, "S08-STATUS"),
+    "status_for_the_scheduler_only": (status_for_the_scheduler_only, "S08-UNANSWERED"),
 }
 
 RIGHT = {
@@ -601,6 +772,9 @@ RIGHT = {
     "on_a_table": on_a_table,
     "at_once_in_a_thread": at_once_in_a_thread,
     "refuses_old_slots": refuses_old_slots,
+    "signature_is_the_run": signature_is_the_run,
+    "says_who_is_at_it": says_who_is_at_it,
+    "outbox": outbox,
 }
 
 REPLAYED = "noted_then_queued"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -1026,6 +1027,143 @@ def skip_locked(env: Any) -> Flask:
     return on_table(env)
 
 
+# -- wrong, and less often seen
+
+
+def never_reads_its_own(env: Any) -> Flask:
+    """Who gives the consumer a fixed name, which a restart has again, and reads `>`: what it held is not new."""
+    queue = Streamed(env)
+
+    def work() -> None:
+        for _, found in env.redis.xreadgroup("workers", "worker", {"jobs": ">"}, count=10):
+            for entry, job in found:
+                queue.do(entry, job)
+
+    return streamed(env, queue, work)
+
+
+def claims_at_the_start(env: Any) -> Flask:
+    """Who claims once, when an instance starts: what it is to inherit has not been idle for long enough."""
+    queue = Streamed(env)
+    queue.open()
+    for entry, job in queue.old():
+        queue.do(entry, job)
+    return streamed(env, queue, lambda: [queue.do(entry, job) for entry, job in queue.new()])
+
+
+def consumer_deleted(env: Any) -> Flask:
+    """Who tidies up consumers that are idle: XGROUP DELCONSUMER drops what they held with them."""
+    queue = Streamed(env)
+
+    def work() -> None:
+        for consumer in env.redis.xinfo_consumers("jobs", "workers"):
+            if consumer["name"] != env.name and consumer["idle"] > HOLD * 1000:
+                env.redis.xgroup_delconsumer("jobs", "workers", consumer["name"])
+        for entry, job in queue.new():
+            queue.do(entry, job)
+
+    return streamed(env, queue, work)
+
+
+def oldest_only(env: Any) -> Flask:
+    """Who claims the oldest pending entry and lets failures pend: the oldest is poison, and stays the oldest."""
+    queue = Streamed(env)
+
+    def work() -> None:
+        oldest = env.redis.xpending("jobs", "workers")["min"]
+        todo = env.redis.xclaim("jobs", "workers", env.name, HOLD * 1000, [oldest]) if oldest else []
+        for entry, job in todo + queue.new():
+            with suppress(ValueError):
+                queue.credit(entry, job)
+
+    return streamed(env, queue, work)
+
+
+def failures_in_memory(env: Any) -> Flask:
+    """Who keeps in memory what was put aside: the other instance has never heard of it."""
+    queue, bad = Streamed(env), []
+
+    def aside(entry: str, job: dict[str, str]) -> None:
+        bad.append(job["id"])
+        queue.over(env.redis.pipeline(), entry).execute()
+
+    queue.aside, queue.failed = aside, lambda: bad  # type: ignore[method-assign]
+    return streamed(env, queue, lambda: [queue.do(entry, job) for entry, job in queue.old() + queue.new()])
+
+
+def looked_then_locked(env: Any) -> Flask:
+    """Who lists the open rows, then takes an advisory lock for each: the row was open before the lock."""
+    META.create_all(env.database)
+
+    def work() -> None:
+        with env.database.connect() as db:
+            rows = db.execute(sa.select(JOBS).where(JOBS.c.state == "open")).all()
+            db.commit()
+            for row in rows:
+                number = int.from_bytes(row.id.encode()[:4], "big")
+                if db.scalar(sa.text("SELECT pg_try_advisory_lock(:n)"), {"n": number}):
+                    finish_row(env, row)
+                    db.execute(sa.text("SELECT pg_advisory_unlock(:n)"), {"n": number})
+                db.commit()
+
+    env.every(10)(work)
+    return on_table(env)
+
+
+# -- right, and unusual
+
+
+def hash_of_open_jobs(env: Any) -> Flask:
+    """No queue: a hash of what is not done, a lease a job, and a script that lets nobody open again what is over."""
+    r = env.redis
+    enter = r.register_script("""
+        if redis.call('HEXISTS', 'over', ARGV[1]) == 0 then redis.call('HSETNX', 'open', ARGV[1], ARGV[2]) end
+    """)
+
+    @env.every(10)
+    def work() -> None:
+        for key, value in r.hgetall("open").items():
+            if not r.set(f"lease:{key}", env.name, nx=True, ex=HOLD):
+                continue
+            job = json.loads(value)
+            with r.pipeline(transaction=True) as pipe:
+                try:
+                    pipe.hset(f"ledger:{job['user']}", key, worth(env, job))
+                except ValueError:
+                    pipe.sadd("failed", key)
+                pipe.hset("over", key, 1).hdel("open", key).execute()
+
+    return serve(
+        lambda job: enter(args=[job["id"], json.dumps(job)]),
+        lambda user: sum(map(int, r.hvals(f"ledger:{user}"))),
+        lambda: sorted(r.smembers("failed")),
+    )
+
+
+def a_consumer_a_look(env: Any) -> Flask:
+    """Every look has a consumer's name of its own: what it does not finish, a later look claims."""
+    queue, r = Streamed(env), env.redis
+
+    def work() -> None:
+        me = uuid.uuid4().hex
+        todo = r.xautoclaim("jobs", "workers", me, min_idle_time=HOLD * 1000)[1]
+        todo += [one for _, found in r.xreadgroup("workers", me, {"jobs": ">"}, count=10) for one in found]
+        for entry, job in todo:
+            queue.do(entry, job)
+        if not todo:
+            r.xgroup_delconsumer("jobs", "workers", me)  # it holds nothing
+
+    return streamed(env, queue, work)
+
+
+def group_made_anew(env: Any) -> Flask:
+    """Each start makes the group anew, from the first entry: all that is not deleted is handed out again."""
+    with suppress(redis.ResponseError):
+        env.redis.xgroup_destroy("jobs", "workers")
+    queue = Streamed(env)
+    return streamed(env, queue, lambda: [queue.do(entry, job) for entry, job in queue.old() + queue.new()])
+
+
 STUB = (stub, "S08-LOST-JOB")
 
 WRONG = {
@@ -1063,6 +1201,12 @@ WRONG = {
     "trimmed": (trimmed, "S08-BACKLOG-LOST"),
     "never_acknowledged": (never_acknowledged, "S08-LEFT-BEHIND"),
     "never_deleted": (never_deleted, "S08-LEFT-BEHIND"),
+    "never_reads_its_own": (never_reads_its_own, "S08-STRANDED"),
+    "claims_at_the_start": (claims_at_the_start, "S08-STRANDED"),
+    "consumer_deleted": (consumer_deleted, "S08-LOST-JOB"),
+    "oldest_only": (oldest_only, "S08-POISON"),
+    "failures_in_memory": (failures_in_memory, "S08-POISON"),
+    "looked_then_locked": (looked_then_locked, "S08-DONE-TWICE"),
 }
 
 RIGHT = {
@@ -1079,6 +1223,9 @@ RIGHT = {
     "visibility_timeout": visibility_timeout,
     "table_with_lease": table_with_lease,
     "skip_locked": skip_locked,
+    "hash_of_open_jobs": hash_of_open_jobs,
+    "a_consumer_a_look": a_consumer_a_look,
+    "group_made_anew": group_made_anew,
 }
 
 REPLAYED = "looked_before"

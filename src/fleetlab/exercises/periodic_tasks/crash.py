@@ -74,6 +74,18 @@ def no_mail_server(world: World, app: Any) -> Any:
 
 
 @survive_the_crash.scenario(preemptions=0)
+def no_answer(world: World, app: Any) -> Any:
+    """Until six minutes past nine no letter reaches the mail server: who sends one waits for an answer in vain."""
+    _two(world, app)
+    for instance in world.instances:
+        world.partition(instance.name, "mail")
+    with world.calm():
+        world.run(6 * MINUTE)
+        world.heal()
+    return _morning(world)
+
+
+@survive_the_crash.scenario(preemptions=0)
 def two_mornings(world: World, app: Any) -> Any:
     """Monday and Tuesday; the instances are stopped for the night, and nothing goes wrong."""
     _two(world, app)
@@ -108,6 +120,7 @@ def nobody_twice(history: History) -> str | None:
 @both_look.must("LEFT-OUT", "by half past nine everybody has the reminder of the day")
 @one_dies.must("LEFT-OUT", "by half past nine everybody has the reminder of the day, whoever has died")
 @no_reply.must("LEFT-OUT", "by half past nine everybody has the reminder of the day")
+@no_answer.must("LEFT-OUT", "who has heard no answer does not know, and sends the letter again")
 @no_mail_server.must("LEFT-OUT", "by half past nine everybody has the reminder of the day, also after an outage")
 def nobody_left_out(history: History) -> str | None:
     missing = without(history.result)

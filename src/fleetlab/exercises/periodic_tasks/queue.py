@@ -49,9 +49,10 @@ def _points(client: Client, user: str) -> int:
     return points if isinstance(points, int) else -1
 
 
-def _failed(client: Client) -> list[str]:
-    failed = field(patiently(lambda: client.get("/failed")), "failed")
-    return failed if isinstance(failed, list) else []
+def _failed(client: Client) -> list[list[str]]:
+    """Return which jobs have been put aside, as one instance after the other tells it."""
+    heard = [field(patiently(lambda: client.get("/failed")), "failed") for _ in range(2)]
+    return [failed if isinstance(failed, list) else [] for failed in heard]
 
 
 def _two(world: World, shop: Any) -> Client:
@@ -77,7 +78,7 @@ def _work(world: World, owed: dict[str, int], seconds: float) -> bool:
             return done
 
 
-def _settle(world: World, seconds: float = TAKEN_OVER) -> tuple[dict[str, int], list[str]]:
+def _settle(world: World, seconds: float = TAKEN_OVER) -> tuple[dict[str, int], list[list[str]]]:
     """Let everything come to its end; return what the points are then, and which jobs have been put aside."""
     with world.calm():
         world.deployments["shop"].scale(2)
@@ -189,7 +190,7 @@ def at_once(history: History) -> str | None:
 @one_is_cut_off.must("GIVEN-UP", "a fault is no reason to give a job up")
 @one_is_poison.must("GIVEN-UP", "only what can never be done is put aside")
 def not_given_up(history: History) -> str | None:
-    failed = [job for job in history.result[1] if job != "x1"]
+    failed = [job for heard in history.result[1] for job in heard if job != "x1"]
     why = f", after one {next(iter(history.faults))}" if history.faults else ""
     return f"Job {failed[0]} can be done, and stands in GET /failed{why}." if failed else None
 
@@ -251,8 +252,10 @@ def next_one_done(history: History) -> str | None:
     _, failed, _, later, accepted = history.result
     if not later:
         return "Job x1 fails each time; the job accepted after it is not done, two minutes later."
-    if accepted and "x1" not in failed:
-        return "Job x1 was accepted and fails each time; ten minutes later GET /failed does not name it."
+    silent = sum("x1" not in heard for heard in failed)
+    if accepted and silent:
+        who = "" if silent == len(failed) else f" on {silent} of {len(failed)} instances"
+        return f"Job x1 was accepted and fails each time; ten minutes later GET /failed does not name it{who}."
     return None
 
 

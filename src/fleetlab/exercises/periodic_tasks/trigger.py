@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fleetlab.world.http import Client, Sent
@@ -11,7 +12,7 @@ from fleetlab.world.world import World
 from ..asking import HOUR, MINUTE, asked, field, patiently
 from ..exercise import Exercise
 from ..history import History
-from .common import letters, names, told, twice, without
+from .common import CUSTOMERS, letters, names, told, twice, without
 from .scheduler import PATIENCE, VARS, body, call, post, sign
 
 trigger_endpoint = Exercise(
@@ -30,9 +31,11 @@ trigger_endpoint = Exercise(
 
 WINDOW, DONE = 35.0, 2 * MINUTE
 """How long faults are looked for, and when a run is done at the latest, in virtual seconds."""
+UNDER_WAY = 12.0
+"""How long after the first call its run is under way, in virtual seconds."""
 PAUSE = 120.0
 """How long an instance stands still, in virtual seconds."""
-FIRST, SECOND = "2026-01-05T09:00", "2026-01-05T09:15"
+FIRST, SECOND, NEVER = "2026-01-05T09:00", "2026-01-05T09:15", "2026-01-04T09:00"
 SLOT, LATER = 15 * MINUTE, 35 * MINUTE
 """When the second slot begins, and when the call for the first is sent once more, in virtual seconds."""
 
@@ -89,6 +92,7 @@ def two_slots(world: World, shop: Any) -> Any:
         scheduler = _start(world, shop)
         runs = [call(scheduler, FIRST)]
         early = _ask(world, runs[0]), without(world.mail.sent)
+        patiently(lambda: world.client("auditor").get(f"/jobs/reminders/{NEVER}"))
         statuses = [_settle(world, runs[0])]
         world.run(SLOT - world.now)
         runs.append(call(scheduler, SECOND))
@@ -97,6 +101,17 @@ def two_slots(world: World, shop: Any) -> Any:
         again = post(world.client("echo", timeout=PATIENCE), FIRST, sign(body(FIRST)))
         _settle(world, None)
     return runs, statuses, early, field(again, "run")
+
+
+@trigger_endpoint.scenario(preemptions=0)
+def one_runs_long(world: World, shop: Any) -> Any:
+    """The scheduler calls for the next slot while the run of the last one is under way."""
+    with world.calm():
+        scheduler = _start(world, shop)
+        runs = [call(scheduler, FIRST)]
+        world.run(UNDER_WAY)
+        runs.append(call(scheduler, SECOND))
+        return [_settle(world, run) for run in runs]
 
 
 @trigger_endpoint.scenario(preemptions=2)
@@ -206,6 +221,16 @@ def next_slot(history: History) -> str | None:
     return None
 
 
+@one_runs_long.must("NOT-SENT", "each slot has its letters, whether or not the run of the last one is over")
+def both_slots(history: History) -> str | None:
+    got = Counter(letter.to for letter in history.world.mail.sent)
+    missing = [customer for customer in CUSTOMERS if got[customer] < 2]
+    if missing:
+        late = f"{SECOND} was called for while the run for {FIRST} was under way"
+        return f"{late}; {names(missing)} got no letter for one of the two."
+    return None
+
+
 @called_twice.must("NOT-SENT", "a run that was acknowledged comes to its end")
 @one_dies.must("NOT-SENT", "a run that was acknowledged comes to its end, whoever dies")
 @one_is_cut_off.must("NOT-SENT", "a run that was acknowledged comes to its end, whoever is cut off")
@@ -219,9 +244,17 @@ def all_sent(history: History) -> str | None:
 @two_slots.must("STATUS", "every instance tells how a run goes, and «done» when it is done, not before")
 def tells_the_status(history: History) -> str | None:
     _, statuses, (early, missing), _ = history.result
+    for request in _of(history, "auditor"):
+        if request.status != 404:
+            return f"{asked(history, request)}; nobody has ever called for that slot, and the contract says 404."
     if missing and "done" in early:
         return f"The status is «done», and {names(missing)} have no letter yet."
     return _not_known(early) or _not_done(statuses[0]) or _not_done(statuses[1])
+
+
+@one_runs_long.must("STATUS", "every instance tells how each run goes")
+def both_told(history: History) -> str | None:
+    return _not_done(history.result[0]) or _not_done(history.result[1])
 
 
 @called_twice.must("STATUS", "every instance tells how a run goes")
