@@ -92,3 +92,22 @@ def test_a_print_appears(world, capsys):
     world.deploy(names["shop"])
     world.client().get("/")
     assert capsys.readouterr().out == "hello from shop-1\n"
+
+
+def test_who_is_killed_logs_nothing(world, capfd):
+    """A thread pool notes in its log that a worker ends; the dead write to no standard error."""
+    fleet = world.deploy(
+        notebook("""
+            from concurrent.futures import ThreadPoolExecutor
+            from flask import Flask
+            def shop(env):
+                app = Flask("shop")
+                app.pool = ThreadPoolExecutor(1)
+                app.pool.submit(int)
+                return app
+        """)["shop"]
+    )
+    world.run(1)
+    fleet.scale(1)
+    world.run(60)
+    assert capfd.readouterr() == ("", "")

@@ -26,6 +26,8 @@ def text(record: logging.LogRecord) -> str:
 
 def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
     process = current_process()
+    if process is not None and not process.alive:
+        return  # it is being killed, and a thread pool notes that its worker ends
     keeper: Keep | None = process.state(_real, lambda: None) if process is not None else None
     if keeper is None:
         _real(self, record)

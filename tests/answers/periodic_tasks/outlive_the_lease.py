@@ -490,7 +490,7 @@ def fence_in_redis(env: Any) -> Flask:
 
 
 def random_token(env: Any) -> Flask:
-    """Who takes a random number for the token, as redis-py's Lock does: it says who, not who came later, and the row waits for a higher one."""
+    """Who takes a random number for the token, as redis-py's Lock has one: it says who, and not who came later."""
 
     def put(pieces: int, token: int) -> None:
         write_fenced(env, pieces, uuid.uuid4().int >> 66)
