@@ -2,7 +2,7 @@
 
 A module there is named after its exercise, its folder after the lesson, and holds `STUB = (factory, id)`,
 `WRONG = {name: (factory, id)}`, `RIGHT = {name: factory}`, and `REPLAYED`, the name of a wrong answer whose replay
-token is tried in fresh processes.
+token is tried in fresh processes. How many of them there are, and what hints give away, is for `make lint` to say.
 """
 
 from __future__ import annotations
@@ -94,29 +94,12 @@ def test_right_answer_passes(name: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_exercise_tells_harms_apart(name: str) -> None:
-    """An exercise has at least five wrong answers with three ids, and three right ones."""
-    module = answers(name)
-    assert len(module.WRONG) >= 5
-    assert len({expected for _, expected in module.WRONG.values()}) >= 3
-    assert len(module.RIGHT) >= 3
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_every_invariant_can_fail(name: str) -> None:
     """Each id that an exercise declares is the verdict on at least one answer."""
     module, judge = answers(name), exercise(name)
     declared = {f"{judge.prefix}-{invariant.id}" for scenario in judge.scenarios for invariant in scenario.invariants}
     hit = {expected for _, expected in [module.STUB, *module.WRONG.values()]}
     assert declared - hit == set()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_hints_lead_up_to_an_answer(name: str) -> None:
-    """There are two or three hints, each said once, and none is a line of code to copy."""
-    hints = exercise(name).hints
-    assert 2 <= len(set(hints)) == len(hints) <= 3
-    assert not any("```" in hint or "env.redis." in hint for hint in hints)
 
 
 AGAIN = """

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..judge import MIME
+
+_PICTURE = re.compile(r"data:[\w/+.;-]+,[\w+/=%]+")  # whose letters hold any number
 KINDS = {"notebooks": "lesson", "labs": "lab", "solutions": "solution"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell: its number from 1, "code" or "markdown", its text, tags, and its outputs as text."""
+    """A cell: its number from 1, "code" or "markdown", its text, tags, outputs as text, and the verdict among them."""
 
     number: int
     kind: str
@@ -23,6 +26,13 @@ class Cell:
     executed: bool = True
     outputs: tuple[str, ...] = ()
     size: int = 0
+    outcome: str = ""
+    schedules: int = 0
+
+    @property
+    def lines(self) -> list[str]:
+        """Its lines, without blank ones."""
+        return [line for line in self.source.splitlines() if line.strip()]
 
     @property
     def words(self) -> int:
@@ -33,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """One notebook: its path below the course's folder, its kind (lesson, lab, solution) and its cells."""
+    """One notebook: its path below the course's folder, its kind (lesson, lab, solution, damaged) and its cells."""
 
     path: str
     kind: str
@@ -58,11 +68,14 @@ class Book:
 
 
 def books(root: Path) -> Iterator[Book]:
-    """Yield every notebook of the course in a fixed order."""
+    """Yield every notebook of the course in a fixed order; a file that is none has the kind "damaged"."""
     for folder, kind in KINDS.items():
         for path in sorted((root / folder).glob("*.ipynb")):
             if ".kept-" not in path.name:
-                yield read(path, kind, root)
+                try:
+                    yield read(path, kind, root)
+                except ValueError:
+                    yield Book(path.relative_to(root).as_posix(), "damaged", (), root)
 
 
 def read(path: Path, kind: str, root: Path) -> Book:
@@ -70,7 +83,7 @@ def read(path: Path, kind: str, root: Path) -> Book:
     try:
         raw = json.loads(path.read_text("utf-8"))
         cells = tuple(_cell(number, cell) for number, cell in enumerate(raw["cells"], 1))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name} is not a notebook: {error}") from None
     return Book(path.relative_to(root).as_posix(), kind, cells, root, path.stat().st_size)
 
@@ -80,13 +93,24 @@ def _cell(number: int, cell: dict[str, Any]) -> Cell:
     executed = cell["cell_type"] != "code" or cell.get("execution_count") is not None
     tags = tuple(cell.get("metadata", {}).get("tags", ()))
     texts = tuple(_output(output) for output in outputs)
-    return Cell(number, cell["cell_type"], _text(cell["source"]), tags, executed, texts, len(json.dumps(outputs)))
+    verdict: dict[str, Any] = next((output["data"][MIME] for output in outputs if MIME in output.get("data", {})), {})
+    return Cell(
+        number,
+        cell["cell_type"],
+        _text(cell["source"]),
+        tags,
+        executed,
+        texts,
+        len(json.dumps(outputs)),
+        verdict.get("outcome", ""),
+        verdict.get("schedules", 0),
+    )
 
 
 def _output(output: dict[str, Any]) -> str:
     data = output.get("data", {})
     shown = [_text(data[kind]) for kind in ("text/plain", "text/html") if kind in data]
-    return "\n".join([_text(output.get("text", "")), *shown, *output.get("traceback", [])])
+    return _PICTURE.sub("", "\n".join([_text(output.get("text", "")), *shown, *output.get("traceback", [])]))
 
 
 def _text(value: Any) -> str:
