@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 from fleets import shop, two_tabs
 
 from fleetlab import World
 from fleetlab.show.compare import compare
-from fleetlab.show.recorder import snapshots
-from fleetlab.show.scrubber import UNSEEN, Scrubber, scrubber
+from fleetlab.show.recorder import recorded, snapshots
+from fleetlab.show.scrubber import IDLE, UNSEEN, Scrubber, scrubber
 from fleetlab.sim.trace import Trace
 
 
@@ -112,6 +113,22 @@ def test_long_runs_are_folded_around_the_present_step(load_test: Trace) -> None:
     drawings = [long.move(at).picture() for at in (0, 100, 199)]
     assert [drawing.count("steps  …") for drawing in drawings] == [2, 4, 2]
     assert all(drawing.count(">INCR hits:") == 26 for drawing in drawings)
+
+
+def test_one_run_alone_is_drawn_once(lost_cart: Trace) -> None:
+    """With its source lines, the whole width is its own; two runs are drawn side by side."""
+    alone, both = scrubber(lost_cart).picture(), scrubber(lost_cart, lost_cart.highlight([], "the same")).picture()
+    events = [event.what for event in lost_cart.events if event.kind == "request"]
+    assert [picture.count(f">{events[0]}<") for picture in (alone, both)] == [1, 2]
+    assert "Two diagrams" not in alone
+
+
+def test_a_moment_without_anything_is_told(runs: tuple[Trace, Trace]) -> None:
+    """Where neither a store nor an instance holds anything there is a sentence, not an empty table."""
+    world = World(1)
+    with recorded(world):
+        world.deploy(lambda env: Flask("idle"), 1, name="idle")
+    assert scrubber(world.trace).move(0).states() == f"<p>{IDLE}</p>"
 
 
 def test_a_verdict_has_both_runs(lost_cart: Trace, whole_cart: Trace) -> None:

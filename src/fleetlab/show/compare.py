@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby, zip_longest
@@ -31,8 +32,12 @@ class Comparison:
     first: int | None
 
     def svg(self, at: int | None = None, around: int = 0) -> str:
-        """Return both pictures as one drawing; with pair `at` pointed out, and only those `around` it unfolded."""
-        return _svg(self, scene(self.a), scene(self.b), at, around)
+        """Return both pictures as one drawing; with pair `at` pointed out, and only those `around` it unfolded.
+
+        A trace that is compared with itself is drawn once.
+        """
+        traces = (self.a,) if self.a is self.b else (self.a, self.b)
+        return _svg(self, [scene(trace) for trace in traces], at, around)
 
     def _repr_html_(self) -> str:
         return image(self.svg(), _words(self, scene(self.a), scene(self.b)))
@@ -103,28 +108,29 @@ def _near(comparison: Comparison, at: int, around: int) -> list[list[int]]:
     return [group for group in groups if group]
 
 
-def _svg(comparison: Comparison, left: Scene, right: Scene, at: int | None = None, around: int = 0) -> str:
-    half, brush = WIDTH / 2, Brush()
-    groups = _shown(comparison, left.marked) if at is None else _near(comparison, at, around)
-    rows = [_rows(comparison, groups, side, about.marked) for side, about in enumerate((left, right))]
-    tops = [
-        title(brush, about.title, about.subtitle, bool(about.marked), x0, x0 + half)
-        for about, x0 in ((left, 0.0), (right, half))
-    ]
+def _svg(comparison: Comparison, scenes: Sequence[Scene], at: int | None = None, around: int = 0) -> str:
+    wide, brush, alone = WIDTH / len(scenes), Brush(), len(scenes) == 1
+    sides = [(about, side * wide) for side, about in enumerate(scenes)]
+    groups = _shown(comparison, scenes[0].marked) if at is None else _near(comparison, at, around)
+    rows = [_rows(comparison, groups, side, about.marked) for side, about in enumerate(scenes)]
+    tops = [title(brush, about.title, about.subtitle, bool(about.marked), x0, x0 + wide) for about, x0 in sides]
     top, dense = max(tops), density(len(groups))
-    acrosses = [columns(about.lanes, (), half, x0, half, about.tail) for about, x0 in ((left, 0.0), (right, half))]
+    lines = [row.main.line for row in rows[0] if row.kind == "step"] if alone else ()
+    acrosses = [columns(about.lanes, lines, wide, x0, wide, about.tail) for about, x0 in sides]
     below = top + max(backdrop.header_room(across) for across in acrosses)
-    downs = [heights(rows[side], dense, below, rows[1 - side]) for side in (0, 1)]
+    downs = [heights(shown, dense, below, rows[-1 - side]) for side, shown in enumerate(rows)]
     for across, down in zip(acrosses, downs, strict=True):
         backdrop.wash(brush, across, down)
-    brush.line(half, 12, half, downs[0].bottom, "lane")
+    if not alone:
+        brush.line(wide, 12, wide, downs[0].bottom, "lane")
     if at is not None:
         _point(brush, next(i for i, group in enumerate(groups) if at in group), downs[0])
-    for about, across, down in zip((left, right), acrosses, downs, strict=True):
+    for about, across, down in zip(scenes, acrosses, downs, strict=True):
         panel(brush, about, across, down, dense, top)
     _mark(brush, comparison, groups, downs[0])
-    name = f"{plain(left.title)} | {plain(right.title)}"
-    return document(brush, WIDTH, downs[0].bottom + 8, name, _words(comparison, left, right))
+    name = " | ".join(plain(about.title) for about in scenes)
+    words = alt(scenes[0]) if alone else _words(comparison, *scenes)
+    return document(brush, WIDTH, downs[0].bottom + 8, name, words)
 
 
 def _point(brush: Brush, row: int, down: Heights) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 AROUND = 6
 """How many steps before and after the present one are in view."""
 
+IDLE = "No store is in use yet, and no instance's code is at work."
+
 UNSEEN = "What stores and instances held was not recorded in these runs."
 
 
@@ -77,6 +79,8 @@ class Scrubber(Panel):
         if not any(now):
             return f"<p>{UNSEEN}</p>"
         sides = [0] if self.alone else [0, 1]
+        if not any(side and (side.stores or side.locals) for side in now):
+            return f"<p>{IDLE}</p>"
         titles = ["this run"] if self.alone else ["left run", "right run"]
         head = "".join(f"<th>{title}</th>" for title in ("", *titles))
         cells = [_cells(now[side], before[side]) for side in sides]
