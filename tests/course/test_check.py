@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,6 +169,46 @@ def test_a_damaged_lab_is_a_sentence(lab: Lab) -> None:
     assert "it is not JSON" in result.stderr
     assert "fleetlab reset 07_pantry" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_damaged_lab_costs_its_own_exercises_only(course: Any, lab: Lab) -> None:
+    """Among several labs, the others are judged, and each exercise of the damaged one says why it is not."""
+    store(course / "labs" / "08_cellar.ipynb", pantry(ANSWERS))
+    lab.path.write_bytes(b"\xff\xfe")
+    result = run("--json")
+    first, second = json.loads(result.stdout)["labs"]
+    assert result.exit_code == 1
+    again = "`fleetlab reset 07_pantry` puts it aside and brings the stub back."
+    sentence = f"labs/07_pantry.ipynb cannot be read (it is not JSON); {again}"
+    assert timeless(first["exercises"]) == [not_reached("jam", sentence), not_reached("tea", sentence)]
+    assert second["lab"] == "08_cellar"
+    assert len(second["exercises"]) == 2
+
+
+def test_one_exercise_is_checked_alone(answer: Callable[..., None]) -> None:
+    """LAB.EXERCISE, as all other commands take it; named twice, it is checked once."""
+    answer(jam=ANSWERS["jam"])
+    result = run("07.jam", "7.jam", "--json")
+    assert (result.exit_code, told(result)) == (0, [JAM])
+
+
+def test_a_lab_that_is_gone_can_be_had_again(lab: Lab) -> None:
+    """A file that was deleted is answered with how to get it back."""
+    lab.path.unlink()
+    assert run("7").stderr == "labs/07_pantry.ipynb is gone; `fleetlab reset 07_pantry` brings the stub back.\n"
+
+
+def test_damaged_progress_is_told(answer: Callable[..., None], home: Path) -> None:
+    """What a kernel says about the file is not shown, so the command says it."""
+    home.mkdir()
+    (home / "progress.json").write_text("{")
+    assert "Your progress was damaged and begins anew" in run("07").stderr
+
+
+def test_an_error_that_ends_in_a_full_stop_gets_no_second(answer: Callable[..., None], judged: Any) -> None:
+    """An error's text is quoted without its own."""
+    answer(jam="raise ValueError('It is too late.')")
+    assert judged()[0]["sentence"].endswith("ended in ValueError: It is too late.")
 
 
 def test_only_the_cells_of_one_exercise_run(lab: Lab) -> None:

@@ -57,6 +57,32 @@ def test_what_was_there_is_kept(lab: Lab, answer: Callable[..., None]) -> None:
     assert {answer_of(one): source(one) for one in lab.read()["cells"] if answer_of(one)} == ANSWERS
 
 
+def test_progress_that_cannot_be_stored_is_no_success(lab: Lab, home: Path, answer: Callable[..., None]) -> None:
+    """Nobody is told that progress is merged while it is not; the answers are there all the same."""
+    answer(**ANSWERS)
+    run("export", "mine.json")
+    answer()
+    home.mkdir(exist_ok=True)
+    (home / "progress.json").write_text('{"version": 99}')
+    result = run("import", "mine.json")
+    assert result.exit_code == 2
+    assert "is merged" not in result.stdout
+    assert result.stderr.endswith("Your progress is not merged; it stays in mine.json.\n")
+    assert Lab(lab.course, lab.name).read()["cells"] != pantry()["cells"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_the_file_asked_for(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The temporary file beside it is nothing that a learner knows."""
+
+    def refuse(dir: Path, prefix: str) -> None:
+        raise PermissionError(13, "Permission denied", f"{dir}/{prefix}xyz")
+
+    monkeypatch.setattr("fleetlab.course.home.tempfile.mkstemp", refuse)
+    assert run("export", "own.json").stderr == "That did not work (permission denied): own.json\n"
+
+
 def test_importing_twice_changes_nothing(lab: Lab, answer: Callable[..., None]) -> None:
     """A second import of the same file neither doubles cells nor keeps another copy."""
     answer(jam=ANSWERS["jam"])

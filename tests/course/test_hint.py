@@ -40,6 +40,19 @@ def test_hints_come_one_at_a_time(course: Path) -> None:
     assert ProgressFile().read().of("07.jam").hints == 2
 
 
+def test_a_damaged_lab_still_has_hints(course: Path) -> None:
+    """The exercises are those that its authors gave it."""
+    (course / "labs" / "07_pantry.ipynb").write_text("{")
+    assert run("hint", "07_pantry.jam").exit_code == 0
+
+
+def test_what_ails_the_file_is_said_once(course: Path, home: Path) -> None:
+    """A newer version's progress is left alone, and one sentence says so."""
+    home.mkdir()
+    (home / "progress.json").write_text('{"version": 99}')
+    assert run("hint", "07_pantry.jam").stderr.count("A newer version") == 1
+
+
 def test_an_exercise_without_hints_says_so(course: Path) -> None:
     """No hint is a sentence, not an error."""
     assert run("hint", "07.tea").stdout == "07.tea has no hints.\n"

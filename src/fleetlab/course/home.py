@@ -31,7 +31,11 @@ def home(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) 
 def replace_text(path: Path, text: str) -> None:
     """Write a file whole: who reads it meanwhile sees the old text or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as error:
+        error.filename = str(path)  # what was asked for; nobody knows the other name
+        raise
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

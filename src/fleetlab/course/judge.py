@@ -139,4 +139,4 @@ class Judge:
         line, ran = first_line(source(self.cells[number])), self._ran[number]
         if ran.timed_out:
             return f"{head}: the cell «{line}» did not end within {self.seconds:g} s."
-        return f"{head}: the cell «{line}» ended in {ran.error}."
+        return f"{head}: the cell «{line}» ended in {ran.error.rstrip('.')}."

@@ -16,6 +16,7 @@ from typing import Any
 from .folder import NUMBERS, NotFound, lesson_numbers, pick
 from .home import replace_text
 from .mistake import Mistake
+from .progress import reason
 
 Notebook = dict[str, Any]
 Cell = dict[str, Any]
@@ -49,9 +50,11 @@ class Lab:
     def read(self) -> Notebook:
         """Return the notebook as it is stored now. Raises Mistake if there is none that can be read."""
         try:
-            return parse(self.path.read_text("utf-8"))
+            return parse(self.path.read_bytes())
         except FileNotFoundError:
             raise Mistake(f"There is no {self.shelf}/{self.name}.ipynb.") from None
+        except OSError as error:
+            raise Mistake(f"{self.shelf}/{self.name}.ipynb cannot be read ({reason(error)}).") from None
         except ValueError as error:
             raise Mistake(
                 f"{self.shelf}/{self.name}.ipynb cannot be read ({error}); "
@@ -66,7 +69,12 @@ class Lab:
         """Return its exercises in order: those that its authors wrote, though a learner may have removed a cell."""
         source = self.course / "lessons" / "solutions" / f"{self.name}.md"
         authored = authored_exercises(source.read_text("utf-8")) if source.is_file() else []
-        cells = notebook["cells"] if notebook is not None else self.read()["cells"]
+        try:
+            cells = (notebook or self.read())["cells"]
+        except Mistake:
+            if not authored:
+                raise
+            cells = []  # a damaged lab has the exercises that its authors gave it
         return list(dict.fromkeys([*authored, *filter(None, map(check_of, cells))]))
 
 
@@ -75,7 +83,7 @@ def authored_exercises(text: str) -> list[str]:
     return [name for line in _TAGS.findall(text) for name in _TAG.findall(line)]
 
 
-def parse(text: str) -> Notebook:
+def parse(text: str | bytes) -> Notebook:
     """Return a notebook from its file's text. Raises ValueError if it is none."""
     try:
         found = json.loads(text)
@@ -137,6 +145,9 @@ def find_lab(course: Path, wanted: str, shelf: str = "labs") -> Lab:
     """Return the lab called 09_sessions, 09, 9 or labs/09_sessions.ipynb. Raises NotFound."""
     names = lab_names(course, shelf)
     name = pick(names, wanted)
+    lost = pick(sorted(path.stem for path in (course / "lessons" / "solutions").glob("*.md")), wanted)
+    if name is None and lost and shelf == "labs":
+        raise NotFound(f"labs/{lost}.ipynb is gone; `fleetlab reset {lost}` brings the stub back.")
     if name is None:
         raise NotFound(f'There is no lab "{wanted}"; there are: {", ".join(names) or "none yet"}.')
     return Lab(course, name, shelf)

@@ -119,7 +119,8 @@ class ProgressFile:
         self.path = (folder or home()) / "progress.json"
         self._lock = self.path.with_name("progress.lock")
         self._now = now
-        self._tell = tell
+        self._told = tell
+        self._said: set[str] = set()
 
     def read(self) -> Progress:
         """Return the progress; an empty one, with a sentence why, if it cannot be read."""
@@ -146,6 +147,12 @@ class ProgressFile:
         except OSError as error:
             self._tell(f"Your progress could not be stored ({reason(error)}): {self.path}")
             return None
+
+    def _tell(self, sentence: str) -> None:
+        """Tell the learner, once."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._told(sentence)
 
     def _load(self) -> Progress | None:
         """Read under the lock; None is a newer version's file."""

@@ -97,8 +97,11 @@ def _work(stored: Any) -> Work:
     return {"answers": answers, "own": own}
 
 
-def bring_in(course: Path, file: Path, progress: ProgressFile, now: datetime) -> tuple[list[Path], list[str]]:
-    """Merge an exported file into this course; return the versions kept, and the labs that are not here."""
+def bring_in(course: Path, file: Path, progress: ProgressFile, now: datetime) -> tuple[bool, list[Path], list[str]]:
+    """Merge an exported file into this course.
+
+    Returns whether the progress is stored, the versions of labs that are kept, and the labs that are not here.
+    """
     theirs, labs = read(file)
     here = lab_names(course)
     kept = []
@@ -109,8 +112,8 @@ def bring_in(course: Path, file: Path, progress: ProgressFile, now: datetime) ->
         if sources(new) != sources(mine):
             kept.append(keep(lab.path, now))
             lab.write(new)
-    progress.update(lambda ours: ours.merged(theirs))
-    return kept, [name for name in labs if name not in here]
+    stored = progress.update(lambda ours: ours.merged(theirs)) is not None
+    return stored, kept, [name for name in labs if name not in here]
 
 
 def merged(mine: Notebook, theirs: Work) -> Notebook:

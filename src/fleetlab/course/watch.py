@@ -13,6 +13,9 @@ from .labs import Lab, Notebook, answer_of, is_code, source
 from .mistake import Mistake
 
 _ALWAYS = ("fleetlab", "fleetlab.exercises")
+LOOKS = 5
+"""At how many looks in a row a lab must be damaged before the learner is told."""
+
 Stamp = tuple[int, int]
 
 
@@ -28,6 +31,7 @@ class Watch:
         self._preload: tuple[str, ...] = _ALWAYS
         self._stamps: dict[Path, Stamp | None] = {}
         self._code: dict[str, tuple[str, ...]] = {}
+        self._trouble: dict[Path, list[str]] = {}
 
     def saved(self) -> list[Lab]:
         """Return the labs that were saved since the last call; at the first, all of them."""
@@ -52,9 +56,11 @@ class Watch:
         """Check what has changed in a lab, and have the next kernel ready. A half-written file is left for later."""
         try:
             notebook = lab.read()
-        except Mistake:
+        except Mistake as mistake:
+            self._trouble.setdefault(lab.path, []).append(str(mistake))
             self._stamps.pop(lab.path, None)
             return
+        self._trouble.pop(lab.path, None)
         names = self.changed(lab, notebook)
         if not names:
             return
@@ -67,6 +73,10 @@ class Watch:
         finally:
             kernel.close()
             self._spare = self._launch(lab)
+
+    def troubles(self) -> list[str]:
+        """Return, once each, why labs cannot be read that could not be at several looks: nobody is still writing."""
+        return [sentences[-1] for sentences in self._trouble.values() if len(sentences) == LOOKS]
 
     def _ready(self, lab: Lab) -> Kernel:
         """Return the kernel that waits, or a new one if it has died in its sleep."""

@@ -24,7 +24,7 @@ def watch(
     lab: Annotated[str | None, typer.Argument(help="Such as 09_sessions; all labs if left out.")] = None,
 ) -> None:
     """Check a lab now and at each save; keys: h hint, l list, r reset, q quit."""
-    labs = chosen(course_folder(), [lab] if lab else [], "labs")
+    labs = list(chosen(course_folder(), [lab] if lab else [], "labs"))
     watching = Watch(labs)
     typer.echo(f"Watching {', '.join(f'labs/{one.name}.ipynb' for one in labs)}. {KEYS}")
     try:
@@ -46,6 +46,8 @@ def follow(watching: Watch, keys: Keys, tell: Callable[[str], None]) -> None:
                 tell(told(result))
             if results:
                 tell(summary(watching))
+        for sentence in watching.troubles():
+            tell(sentence)
         key = keys(SECONDS_A_LOOK)
         if key == "q":
             return
