@@ -76,8 +76,8 @@ def test_a_folder_that_cannot_be_written_is_told_by_the_file_asked_for(
 ) -> None:
     """The temporary file beside it is nothing that a learner knows."""
 
-    def refuse(dir: Path, prefix: str) -> None:
-        raise PermissionError(13, "Permission denied", f"{dir}/{prefix}xyz")
+    def refuse(**where: Any) -> None:
+        raise PermissionError(13, "Permission denied", "{dir}/{prefix}xyz".format(**where))
 
     monkeypatch.setattr("fleetlab.course.home.tempfile.mkstemp", refuse)
     assert run("export", "own.json").stderr == "That did not work (permission denied): own.json\n"
