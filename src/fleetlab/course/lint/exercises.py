@@ -37,13 +37,12 @@ class Case:
     kind: str = "exercise"
 
 
-def cases(root: Path) -> Iterator[Case]:
-    """Yield every exercise that a lab's source names, in a fixed order."""
+def cases(root: Path) -> list[Case]:
+    """Return every exercise that a lab's source names, in a fixed order; all are loaded before the first is judged."""
     sys.path.insert(0, str(root / "tests"))
-    for source in sorted((root / "lessons" / "solutions").glob("*.md")):
-        text = source.read_text("utf-8")
-        for name in authored_exercises(text):
-            yield _case(root, Lab(root, source.stem), name)
+    sources = sorted((root / "lessons" / "solutions").glob("*.md"))
+    named = [(source, name) for source in sources for name in authored_exercises(source.read_text("utf-8"))]
+    return [_case(root, Lab(root, source.stem), name) for source, name in named]
 
 
 def _case(root: Path, lab: Lab, name: str) -> Case:
