@@ -830,3 +830,38 @@ def test_reflection(database_stage: Stage) -> None:
         ("name", False),
     ]
     assert key == ["id"]
+
+
+def test_a_column_comes_again(database_stage: Stage) -> None:
+    """Who has seen a column that somebody else then dropped may add it once more."""
+    database_stage.setup("CREATE TABLE seats (id integer PRIMARY KEY, owner text)")
+    ada, bob = database_stage.actor(), database_stage.actor()
+    assert ada.run("SELECT owner FROM seats") == []
+    ada.commit()
+    bob.run("ALTER TABLE seats DROP COLUMN owner")
+    bob.commit()
+    ada.run("ALTER TABLE seats ADD COLUMN owner text")
+    ada.commit()
+    assert bob.run("SELECT id, owner FROM seats") == []
+
+
+def test_split_part(database_stage: Stage) -> None:
+    """A field of a text is counted from 1, from the end where it is negative, and empty where there is none."""
+    ada = database_stage.actor()
+    fields = (
+        "split_part('A-7', '-', 1), split_part('A-7', '-', 2), split_part('A-7', '-', 3), split_part('A-7', '-', -1)"
+    )
+    assert ada.run(f"SELECT {fields}, split_part(NULL, '-', 1)") == [("A", "7", "", "7", None)]
+    with pytest.raises(sa.exc.DataError, match="field position must not be zero"):
+        ada.run("SELECT split_part('A-7', '-', 0)")
+
+
+def test_a_change_that_begins_with_with(database_stage: Stage) -> None:
+    """It says how many rows it has changed, and is there after the COMMIT."""
+    database_stage.setup(*SEATS)
+    ada, bob = database_stage.actor(), database_stage.actor()
+    change = "WITH one AS (SELECT id FROM seats) UPDATE seats SET taken = 5 WHERE id IN (SELECT id FROM one)"
+    assert ada.run(change) == 1
+    ada.commit()
+    assert bob.run(READ) == [(5,)]
+    assert ada.run(f"{change} AND taken <> 5") == 0

@@ -108,11 +108,17 @@ def _change(session: Session, statement: Statement, sql: str, parameters: Any, m
     except sqlite3.OperationalError as failure:
         cursor = session.raw.execute(_with_columns(session, statement, failure), adapted(parameters))
     if cursor.description is None:
-        return None, None, max(cursor.rowcount, 0)
+        return None, None, cursor.rowcount if cursor.rowcount >= 0 else _changes(session)
     rows = cursor.fetchall()
     if statement.read is not None:
         rows = statement.read(rows)
     return rows, cursor.description, len(rows)
+
+
+def _changes(session: Session) -> int:
+    """Return how many rows the last change touched: Python's driver does not say so of one that begins with WITH."""
+    changed: int = session.raw.execute("SELECT changes()").fetchone()[0]
+    return changed
 
 
 def _with_columns(session: Session, statement: Statement, failure: sqlite3.OperationalError) -> str:

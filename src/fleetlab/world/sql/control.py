@@ -138,10 +138,14 @@ def _lock(session: Session, ups: list[str]) -> None:
 # -- the schema
 
 
+_LOOK = "SELECT 1 FROM main.sqlite_master LIMIT 1"
+
+
 def change_schema(session: Session, statement: Statement) -> int:
     """Change the schema, or empty a table; return how much changed, 0 if everything was so already."""
     change = statement.change
     assert change is not None
+    session.raw.execute(_LOOK).fetchone()  # SQLite compares an ALTER with the schema as this connection last saw it
     if session.open and any(part.up == "CONCURRENTLY" for part in statement.original):
         verb = " ".join(part.up for part in statement.original[:2])
         raise pg.ActiveSqlTransaction(f"{verb} CONCURRENTLY cannot run inside a transaction block")

@@ -78,6 +78,16 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
+def _split_part(text: str | None, separator: str | None, number: int | None) -> str | None:
+    if text is None or separator is None or number is None:
+        return None
+    if number == 0:
+        raise pg.InvalidParameterValue("field position must not be zero")
+    fields = text.split(separator) if separator else [text]
+    at = number - 1 if number > 0 else len(fields) + number
+    return fields[at] if 0 <= at < len(fields) else ""
+
+
 def _boolean(value: Any) -> bool | None:
     return value if value is None else str(value).lower() in ("t", "true", "1", "on", "yes", "y")
 
@@ -153,6 +163,7 @@ _PLAIN: list[tuple[str, int, Callable[..., Any]]] = [
     ("concat", -1, lambda *items: "".join([_text(item) or "" for item in items])),
     ("pg_left", 2, lambda text, size: None if text is None else text[:size]),
     ("pg_right", 2, lambda text, size: None if text is None else text[-size:] if size else ""),
+    ("split_part", 3, _split_part),
     ("hashtext", 1, _hash),
     ("hashtextextended", 2, _hash_extended),
     ("gen_random_uuid", 0, lambda: str(uuid.uuid4())),
