@@ -18,6 +18,8 @@ from operator import is_
 from types import ModuleType, TracebackType
 from typing import Any, TextIO
 
+from fleetlab.world import migrations
+
 _SHARED = (
     *("builtins", "time", "datetime", "random", "os", "os.path", "json", "threading", "uuid", "secrets", "hashlib"),
     *("socket", "signal", "logging", "queue", "subprocess", "redis", "redis.Redis", "redis.client.Pipeline"),
@@ -34,6 +36,7 @@ class Shield:
     """Remembers what is shared as it is when the shield is made; `restored()` puts it back after a run."""
 
     def __init__(self) -> None:
+        migrations.isolate()  # now: what a run put in place first would be taken for a patch, and taken out
         self._spaces = [_Space(owner) for name in _SHARED if (owner := _find(name)) is not None]
         self._silence: TextIO | None = None
         self._chatter = logging.getLogger("httpx")
