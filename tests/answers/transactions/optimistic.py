@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -225,6 +226,32 @@ def stale_swallowed(env: Any) -> Flask:
     return serve(env, take)
 
 
+def lease(env: Any) -> Flask:
+    """Who locks in Redis for five seconds: whoever stands still for longer writes what he read before."""
+    inner = no_version(env)
+    post = inner.view_functions["post"]
+
+    def locked(n: int) -> Any:
+        with env.redis.lock("tea", timeout=5):
+            return post(n)
+
+    inner.view_functions["post"] = locked
+    return inner
+
+
+def locked_and_let_go(env: Any) -> Flask:
+    """Who reads FOR UPDATE in one transaction, and writes in the next."""
+
+    def take(n: int) -> int:
+        with env.database.begin() as db:
+            left = enough(db.execute(text(f"{READ} FOR UPDATE")).one().amount, n)
+        with env.database.begin() as db:
+            db.execute(text(PLAIN), {"amount": left})
+        return left
+
+    return serve(env, take)
+
+
 # -- wrong: below zero
 
 
@@ -319,6 +346,21 @@ def lock_for_ever(env: Any) -> Flask:
     return inner
 
 
+def taken_and_given_back(env: Any) -> Flask:
+    """Who takes first and gives back where it was too much: in between there is nothing for anybody."""
+
+    def take(n: int) -> int:
+        with env.database.begin() as db:
+            left = db.execute(text(f"{IN_PLACE} RETURNING amount"), {"n": n}).scalar_one()
+        if left < 0:
+            with env.database.begin() as db:
+                db.execute(text(IN_PLACE), {"n": -n})
+            raise NotEnough
+        return left
+
+    return serve(env, take)
+
+
 # -- right
 
 
@@ -388,6 +430,40 @@ def orm_and_retry(env: Any) -> Flask:
     return serve(env, take)
 
 
+def check_constraint(env: Any) -> Flask:
+    """The table itself says that there is nothing below zero, and the UPDATE computes."""
+    with env.database.begin() as db:
+        columns = "name TEXT PRIMARY KEY, amount INTEGER CHECK (amount >= 0), version INTEGER"
+        db.execute(text(f"CREATE TABLE IF NOT EXISTS stock ({columns})"))
+
+    def take(n: int) -> int:
+        try:
+            with env.database.begin() as db:
+                return db.execute(text(f"{IN_PLACE} RETURNING amount"), {"n": n}).scalar_one()
+        except IntegrityError:
+            raise NotEnough from None
+
+    return serve(env, take)
+
+
+def nowait(env: Any) -> Flask:
+    """FOR UPDATE NOWAIT: whoever finds the row locked comes again in a moment."""
+
+    def take(n: int) -> int:
+        while True:
+            try:
+                with env.database.begin() as db:
+                    left = enough(db.execute(text(f"{READ} FOR UPDATE NOWAIT")).one().amount, n)
+                    db.execute(text(PLAIN), {"amount": left})
+                    return left
+            except OperationalError as error:
+                if error.orig.sqlstate != "55P03":
+                    raise
+            time.sleep(0.05)
+
+    return serve(env, take)
+
+
 STUB = (stub, "S10-LOST-CHANGE")
 
 WRONG = {
@@ -406,6 +482,9 @@ WRONG = {
     "three_tries": (three_tries, "S10-UNANSWERED"),
     "reads_back": (reads_back, "S10-DONE-TWICE"),
     "lock_for_ever": (lock_for_ever, "S10-BLOCKED"),
+    "lease": (lease, "S10-LOST-CHANGE"),
+    "locked_and_let_go": (locked_and_let_go, "S10-LOST-CHANGE"),
+    "taken_and_given_back": (taken_and_given_back, "S10-TURNED-AWAY"),
 }
 
 RIGHT = {
@@ -414,6 +493,8 @@ RIGHT = {
     "locked_row": locked_row,
     "old_amount": old_amount,
     "orm_and_retry": orm_and_retry,
+    "check_constraint": check_constraint,
+    "nowait": nowait,
 }
 
 REPLAYED = "no_version"

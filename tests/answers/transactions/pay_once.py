@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
 import uuid
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -305,6 +307,78 @@ def seen_in_redis(env: Any) -> Flask:
     return serve(env, pay)
 
 
+def stored_failure(env: Any) -> Flask:
+    """Who keeps the answer with the key, as one should, and keeps a failure, too: it is never tried again."""
+    run(env, "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, status INTEGER)")
+
+    def pay(key: str, order: dict[str, Any]) -> Any:
+        with env.database.connect() as db:
+            status = db.execute(text("SELECT status FROM answers WHERE key = :key"), {"key": key}).scalar()
+        if status is None:
+            try:
+                charge(env, key, **order)
+                run(env, ONCE, key=key, state="paid", **order)
+                status = 200
+            except httpx.HTTPError:
+                status = 503
+            run(env, "INSERT INTO answers VALUES (:key, :status) ON CONFLICT DO NOTHING", key=key, status=status)
+        return {"paid": order["cents"]}, status
+
+    return serve(env, pay)
+
+
+def duplicate_refused(env: Any) -> Flask:
+    """Who tells whoever comes twice that this has been done: after a lost reply that is an error, and no receipt."""
+
+    def pay(key: str, order: dict[str, Any]) -> Any:
+        if find(env, key) == "paid":
+            return {"error": "this has been paid"}, 409
+        charge(env, key, **order)
+        run(env, ONCE, key=key, state="paid", **order)
+        return {"paid": order["cents"]}
+
+    return serve(env, pay)
+
+
+def charged_later(env: Any) -> Flask:
+    """Who answers at once and lets a thread talk to the provider: it dies with its instance."""
+
+    def pay(key: str, order: dict[str, Any]) -> Any:
+        run(env, ONCE, key=key, state="paid", **order)
+        threading.Thread(target=lambda: charge(env, key, **order), daemon=True).start()
+        return {"paid": order["cents"]}
+
+    return serve(env, pay)
+
+
+# -- wrong: everybody waits
+
+
+def one_global_lock(env: Any) -> Flask:
+    """Who lets one payment at a time through (an over-fix): a slow one is everybody's."""
+
+    def pay(key: str, order: dict[str, Any]) -> Any:
+        with env.redis.lock("payments", timeout=60):
+            charge(env, key, **order)
+            run(env, ONCE, key=key, state="paid", **order)
+        return {"paid": order["cents"]}
+
+    return serve(env, pay)
+
+
+def one_lock_of_the_database(env: Any) -> Flask:
+    """The same by an advisory lock with a number for all payments."""
+
+    def pay(key: str, order: dict[str, Any]) -> Any:
+        with env.database.begin() as db:
+            db.execute(text("SELECT pg_advisory_xact_lock(1)"))
+            charge(env, key, **order)
+            db.execute(text(ONCE), {"key": key, "state": "paid", **order})
+        return {"paid": order["cents"]}
+
+    return serve(env, pay)
+
+
 # -- wrong: the books
 
 
@@ -438,6 +512,36 @@ def caught(env: Any) -> Flask:
     return serve(env, pay)
 
 
+def row_and_charge_in_one(env: Any) -> Flask:
+    """The row is undone where the provider is silent, and Ada's key makes that harmless."""
+
+    def pay(key: str, order: dict[str, Any]) -> Any:
+        with env.database.begin() as db:
+            db.execute(text(ONCE), {"key": key, "state": "paid", **order})
+            charge(env, key, **order)
+        return {"paid": order["cents"]}
+
+    return serve(env, pay)
+
+
+def lock_of_the_key(env: Any) -> Flask:
+    """An advisory lock with a number made of the key: a duplicate is told to come again, and nobody else waits."""
+
+    def pay(key: str, order: dict[str, Any]) -> Any:
+        lock = {"n": zlib.crc32(key.encode())}
+        with env.database.connect() as db:
+            if not db.execute(text("SELECT pg_try_advisory_lock(:n)"), lock).scalar_one():
+                return {"error": "under way"}, 409
+            try:
+                charge(env, key, **order)
+                run(env, ONCE, key=key, state="paid", **order)
+            finally:
+                db.execute(text("SELECT pg_advisory_unlock(:n)"), lock)
+        return {"paid": order["cents"]}
+
+    return serve(env, pay)
+
+
 STUB = (stub, "S10-CHARGED-TWICE")
 
 WRONG = {
@@ -461,6 +565,11 @@ WRONG = {
     "begun_counts": (begun_counts, "S10-WRONG-BOOKS"),
     "total_after_a_look": (total_after_a_look, "S10-WRONG-BOOKS"),
     "books_in_redis": (books_in_redis, "S10-WRONG-BOOKS"),
+    "stored_failure": (stored_failure, "S10-STUCK"),
+    "duplicate_refused": (duplicate_refused, "S10-STUCK"),
+    "charged_later": (charged_later, "S10-NOT-CHARGED"),
+    "one_global_lock": (one_global_lock, "S10-HELD-UP"),
+    "one_lock_of_the_database": (one_lock_of_the_database, "S10-HELD-UP"),
 }
 
 RIGHT = {
@@ -469,6 +578,8 @@ RIGHT = {
     "row_lock": row_lock,
     "busy_for_a_while": busy_for_a_while,
     "caught": caught,
+    "row_and_charge_in_one": row_and_charge_in_one,
+    "lock_of_the_key": lock_of_the_key,
 }
 
 REPLAYED = "check_then_insert"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import exc, text
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 PRICE = "SELECT cents FROM items WHERE name = :item"
@@ -115,6 +118,40 @@ def todays_fleet(env: Any) -> Flask:
 def overflow_forgotten(env: Any) -> Flask:
     """Who sets pool_size, and leaves max_overflow at the library's ten."""
     return three_steps(env, sqlalchemy.create_engine(env.database.url, pool_size=fair(env)))
+
+
+def retried_when_refused(env: Any) -> Flask:
+    """Who tries again where the database refuses: the pages come, and the operators do not get in."""
+
+    def patiently(sql: str, item: str) -> int:
+        while True:
+            try:
+                return ask(env.database, sql, item)
+            except exc.OperationalError:
+                time.sleep(0.2)
+
+    def offer(item: str) -> tuple[int, int]:
+        cents, left = patiently(PRICE, item), there(env, item)
+        return cents - patiently(DISCOUNT, item), left
+
+    return serve(env, offer)
+
+
+def rounded_up(env: Any) -> Flask:
+    """Who rounds up, as one does with people and buses."""
+    there, processes = numbers(env)
+    return three_steps(env, engine_of(env, math.ceil(there / processes)))
+
+
+def engine_a_request(env: Any) -> Flask:
+    """Who makes the engine where it is needed: each request leaves a pool of its own behind."""
+
+    def offer(item: str) -> tuple[int, int]:
+        engine = engine_of(env, 1)
+        cents, left = ask(engine, PRICE, item), there(env, item)
+        return cents - ask(engine, DISCOUNT, item), left
+
+    return serve(env, offer)
 
 
 # -- wrong: nothing is left for others
@@ -242,6 +279,33 @@ def a_gate(env: Any) -> Flask:
     return serve(env, offer)
 
 
+def session_committed(env: Any) -> Flask:
+    """An ORM session for the whole request, which gives its connection back with each commit."""
+    engine = engine_of(env, fair(env))
+
+    def offer(item: str) -> tuple[int, int]:
+        with Session(engine) as session:
+            cents = session.execute(text(PRICE), {"item": item}).scalar_one()
+            session.commit()
+            left = there(env, item)
+            return cents - session.execute(text(DISCOUNT), {"item": item}).scalar_one(), left
+
+    return serve(env, offer)
+
+
+def no_pool_and_a_gate(env: Any) -> Flask:
+    """A connection for each query, and a semaphore that counts them."""
+    engine = sqlalchemy.create_engine(env.database.url, poolclass=NullPool)
+    gate = threading.BoundedSemaphore(fair(env))
+
+    def offer(item: str) -> tuple[int, int]:
+        with gate:
+            cents = ask(engine, "SELECT cents - discount FROM items WHERE name = :item", item)
+        return cents, there(env, item)
+
+    return serve(env, offer)
+
+
 STUB = (stub, "S10-TOO-MANY")
 
 WRONG = {
@@ -260,6 +324,9 @@ WRONG = {
     "gives_up_at_once": (gives_up_at_once, "S10-WAITED"),
     "never_given_back": (never_given_back, "S10-WAITED"),
     "discount_forgotten": (discount_forgotten, "S10-CONTRACT"),
+    "retried_when_refused": (retried_when_refused, "S10-NO-RESERVE"),
+    "rounded_up": (rounded_up, "S10-NO-RESERVE"),
+    "engine_a_request": (engine_a_request, "S10-TOO-MANY"),
 }
 
 RIGHT = {
@@ -267,6 +334,8 @@ RIGHT = {
     "some_overflow": some_overflow,
     "one_query": one_query,
     "a_gate": a_gate,
+    "session_committed": session_committed,
+    "no_pool_and_a_gate": no_pool_and_a_gate,
 }
 
 REPLAYED = "held_across_the_call"

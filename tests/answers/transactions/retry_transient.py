@@ -191,6 +191,16 @@ def conflicts_too(env: Any) -> Flask:
     return serve(env, place)
 
 
+def each_second(env: Any) -> Flask:
+    """Who waits a second each time, with all others: the pauses are as many as they are short."""
+
+    @retrying(wait=tenacity.wait_fixed(1))
+    def place(order: str, item: str) -> None:
+        insert_or_mine(env, order, item)
+
+    return serve(env, place)
+
+
 # -- wrong: what a duplicate means
 
 
@@ -354,6 +364,26 @@ def operational_errors(env: Any) -> Flask:
     return serve(env, place)
 
 
+def full_jitter(env: Any) -> Flask:
+    """Each pause is drawn between nothing and a bound that doubles."""
+
+    @retrying(wait=tenacity.wait_random_exponential(0.2, max=2))
+    def place(order: str, item: str) -> None:
+        insert_or_mine(env, order, item)
+
+    return serve(env, place)
+
+
+def a_little_longer(env: Any) -> Flask:
+    """Each pause is a fixed time longer than the last."""
+
+    @retrying(wait=tenacity.wait_incrementing(0.2, 0.3))
+    def place(order: str, item: str) -> None:
+        insert_or_mine(env, order, item)
+
+    return serve(env, place)
+
+
 STUB = (stub, "S10-GAVE-UP")
 
 WRONG = {
@@ -373,6 +403,7 @@ WRONG = {
     "says_yes": (says_yes, "S10-LOST-ORDER"),
     "a_500": (a_500, "S10-NOT-503"),
     "a_404": (a_404, "S10-CONTRACT"),
+    "each_second": (each_second, "S10-STORM"),
 }
 
 RIGHT = {
@@ -380,6 +411,8 @@ RIGHT = {
     "by_hand": by_hand,
     "nothing_on_conflict": nothing_on_conflict,
     "operational_errors": operational_errors,
+    "full_jitter": full_jitter,
+    "a_little_longer": a_little_longer,
 }
 
 REPLAYED = "duplicate_is_a_conflict"

@@ -360,6 +360,21 @@ def new_key_a_try(env: Any) -> Flask:
     return serve(env, work, each(env, work))
 
 
+def silence_is_no(env: Any) -> Flask:
+    """Who takes a provider that is silent for one that declines: seat and room are given back, and then it charges."""
+    onward = forward(env)
+
+    def work(trip: str, customer: str) -> None:
+        try:
+            onward(trip, customer)
+        except httpx.TransportError:
+            if not turn(env, trip, "paying", "undoing"):
+                raise
+            onward(trip, customer)
+
+    return serve(env, work, each(env, work))
+
+
 # -- wrong: what is said
 
 
@@ -467,6 +482,21 @@ def back_and_wait(env: Any) -> Flask:
     return serve(env, request_work, resume)
 
 
+def one_looks(env: Any) -> Flask:
+    """An advisory lock lets one instance look at a time; it falls with its owner."""
+    work = forward(env)
+
+    def resume() -> None:
+        with env.database.connect() as db:
+            if db.execute(text("SELECT pg_try_advisory_lock(9)")).scalar_one():
+                try:
+                    each(env, work)()
+                finally:
+                    db.execute(text("SELECT pg_advisory_unlock(9)"))
+
+    return serve(env, lambda trip, customer: None, resume)
+
+
 STUB = (stub, "S10-CHARGED-IN-VAIN")
 
 WRONG = {
@@ -484,6 +514,7 @@ WRONG = {
     "never_refused": (never_refused, "S10-OPEN"),
     "booked_too_early": (booked_too_early, "S10-WRONG-STATE"),
     "nothing_ventured": (nothing_ventured, "S10-TURNED-AWAY"),
+    "silence_is_no": (silence_is_no, "S10-CHARGED-IN-VAIN"),
 }
 
 RIGHT = {
@@ -491,6 +522,7 @@ RIGHT = {
     "by_the_job_alone": by_the_job_alone,
     "rooms_first": rooms_first,
     "back_and_wait": back_and_wait,
+    "one_looks": one_looks,
 }
 
 REPLAYED = "refused_before_undone"

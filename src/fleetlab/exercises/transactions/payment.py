@@ -17,6 +17,9 @@ from ..history import History
 from .common import client, euros, insistently
 
 CENTS = 3000
+SLOW, AFTERWARDS = 4.0, 1.0
+"""How long a slow charge takes that is still answered, and for how long the shop is watched after its last answer, in
+virtual seconds."""
 Context = AbstractContextManager[None]
 
 pay_once = Exercise(
@@ -35,8 +38,8 @@ pay_once = Exercise(
 )
 
 
-def _pay(ada: Client, key: str) -> httpx.Response:
-    return ada.post("/pay", json={"customer": "ada", "cents": CENTS}, headers={"Idempotency-Key": key})
+def _pay(client: Client, key: str, customer: str = "ada") -> httpx.Response:
+    return client.post("/pay", json={"customer": customer, "cents": CENTS}, headers={"Idempotency-Key": key})
 
 
 def _books(ada: Client) -> Any:
@@ -69,6 +72,22 @@ def slow_provider(world: World, shop: Any) -> Any:
             insistently(world, lambda key=key: _pay(ada, key))  # type: ignore[misc]
         world.run(MINUTE)
         return provider, [_books(ada)]
+
+
+@pay_once.scenario(preemptions=0)
+def somebody_else(world: World, shop: Any) -> Any:
+    """The provider takes four seconds for Ada's payment; Bob pays meanwhile, and the provider answers him at once."""
+    provider, ada = _start(world, shop)
+    bob = client(world, "bob")
+    provider.delays.append(SLOW)  # the first alone
+    with world.calm():
+        world.spawn(lambda: attempt(lambda: _pay(ada, "tea")), name="ada")
+        world.run(0.5)
+        world.spawn(lambda: attempt(lambda: _pay(bob, "pot", "bob")), name="bob")
+        world.run(0.5)
+        behind_a_row = bool(world.database.lock.queue)  # one lock here, and on a real server one for each row
+        world.run(SLOW)
+        return behind_a_row
 
 
 def _twice(world: World, shop: Any, before: Context, after: Context) -> Any:
@@ -104,6 +123,7 @@ def no_answer(world: World, shop: Any) -> Any:
     """Ada pays 30 €; any one reply may be lost, or an instance die; she tries again with the same key."""
     provider, ada = _start(world, shop)
     insistently(world, lambda: _pay(ada, "tea"))
+    world.run(AFTERWARDS)
     with world.calm():
         world.deployments["shop"].scale(2)
         return provider, [_books(ada)]
@@ -165,6 +185,17 @@ def answered(history: History) -> str | None:
         if request.ok and not whole(field(request.response, "paid" if request.path == "/pay" else "cents")):
             return f'{asked(history, request)}; the contract says {{"paid": cents}}, and {{"cents": n}} for /paid.'
     return None
+
+
+@somebody_else.must("HELD-UP", "nobody waits for the payment of somebody else")
+def nobody_waits(history: History) -> str | None:
+    bobs = next(request for request in history.sent if request.client == "bob")
+    if history.result or (bobs.ok and bobs.seconds < SLOW / 2):
+        return None
+    return (
+        f"The provider took {SLOW:.0f} s for Ada's payment and answers Bob at once; "
+        f"Bob's came to {bobs.outcome} after {bobs.seconds:.1f} s."
+    )
 
 
 @two_answers_at_once.must("STUCK", "a payment goes through in the end")

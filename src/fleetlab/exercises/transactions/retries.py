@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -15,10 +18,13 @@ from ..exercise import Exercise
 from ..history import History
 from .common import client
 
-PATIENCE, ATTEMPTS = 10.0, 12
-"""How long a request may take, in virtual seconds, and how often it may try to connect in that time."""
+PATIENCE, ATTEMPTS, GROWTH = 10.0, 12, 1.5
+"""How long a request may take, in virtual seconds; how often it may try to connect in that time; and how much longer
+its later pauses are than its earlier ones, the random part aside."""
 BLIP = 3.0
 """How long a short outage lasts, in virtual seconds."""
+LOOK = 0.01
+"""How often attempts to connect are counted, in virtual seconds."""
 IN_VAIN = 3
 """How many constraint violations one request that breaks a constraint may cost."""
 
@@ -114,12 +120,28 @@ def a_long_outage(world: World, shop: Any) -> Any:
     with world.calm():
         _order(ada, "o1")
         world.database.outage(MINUTE)
-        before = world.database.slots.attempts
-        _order(ada, "o2")
-        tried = world.database.slots.attempts - before
+        with _knocks(world) as tried:
+            _order(ada, "o2")
         world.run(max(0.0, MINUTE + 1 - world.now))
         _order(ada, "o3")
         return _stored(world), tried, 0
+
+
+@contextmanager
+def _knocks(world: World) -> Iterator[list[float]]:
+    """Note when somebody tries to connect, to the hundredth of a second."""
+    slots, times = world.database.slots, []
+
+    def watch() -> None:
+        seen = slots.attempts
+        while True:
+            world.run(LOOK)
+            times.extend([world.now] * (slots.attempts - seen))
+            seen = slots.attempts
+
+    watcher = world.spawn(watch, name="watcher")
+    yield times
+    world.sim.kill(watcher)
 
 
 @retry_transient.scenario(preemptions=0, lost_replies=1, at="database")
@@ -215,8 +237,13 @@ def in_time(history: History) -> str | None:
 @a_long_outage.must("STORM", "a database that comes back is not met by a storm: each pause is longer than the last")
 def no_storm(history: History) -> str | None:
     tried = history.result[1]
-    if tried > ATTEMPTS:
-        return f"One request knocked {tried} times at a database that was away, in {PATIENCE:.0f} s at the most."
+    if len(tried) > ATTEMPTS:
+        return f"One request knocked {len(tried)} times at a database that was away, in {PATIENCE:.0f} s at the most."
+    pauses = [after - before for before, after in pairwise(tried)]
+    half = len(pauses) // 2
+    if half and sum(pauses[-half:]) < GROWTH * sum(pauses[:half]):
+        told = ", ".join(f"{pause:.1f}" for pause in pauses)
+        return f"The database was away, and the pauses between tries did not grow: {told} s."
     return None
 
 

@@ -16,6 +16,8 @@ from .common import client
 
 PATIENCE = 3.0
 """After how long one is said to wait for somebody dead, in virtual seconds."""
+STANDSTILL = MINUTE
+"""For how long an instance may stand still: longer than anybody's lease, in virtual seconds."""
 
 optimistic = Exercise(
     "10.optimistic",
@@ -67,6 +69,19 @@ def an_instance_dies(world: World, shop: Any) -> Any:
         return 10, [_left(cem)]
 
 
+@optimistic.scenario(preemptions=0, pauses=1, pause_seconds=STANDSTILL)
+def one_stands_still(world: World, shop: Any) -> Any:
+    """Ada takes 3 of ten, and her instance may stand still for a minute at any step; Bob takes 5 meanwhile."""
+    _start(world, shop, 10)
+    ada, bob = client(world, "ada", timeout=2 * STANDSTILL), client(world, "bob")
+    first = world.spawn(lambda: attempt(lambda: _take(ada, 3)), name="ada")
+    world.run(STANDSTILL / 4)
+    with world.calm():
+        attempt(lambda: _take(bob, 5))
+        first.wait()
+        return 10, [_left(bob)]
+
+
 def _at_once(world: World, shop: Any, stock: int, n: int) -> Any:
     _start(world, shop, stock)
     ada, bob = client(world, "ada"), client(world, "bob")
@@ -85,6 +100,16 @@ def two_at_once(world: World, shop: Any) -> Any:
 def not_enough_for_both(world: World, shop: Any) -> Any:
     """Five are there, and Ada and Bob want 3 each at the same moment."""
     return _at_once(world, shop, 5, 3)
+
+
+@optimistic.scenario(preemptions=1)
+def one_wants_too_much(world: World, shop: Any) -> Any:
+    """Five are there; Ada wants 8 at the same moment as Bob wants 3."""
+    _start(world, shop, 5)
+    ada, bob = client(world, "ada"), client(world, "bob")
+    world.together(lambda: _take(ada, 8), lambda: _take(bob, 3))
+    with world.calm():
+        return 5, [_left(ada)]
 
 
 @optimistic.seeded(seeds=5)
@@ -134,6 +159,8 @@ def enough(history: History) -> str | None:
 @an_instance_dies.must("LOST-CHANGE", "what was taken is gone")
 @two_at_once.must("LOST-CHANGE", "every change that was acknowledged is there")
 @not_enough_for_both.must("LOST-CHANGE", "every change that was acknowledged is there")
+@one_wants_too_much.must("LOST-CHANGE", "every change that was acknowledged is there")
+@one_stands_still.must("LOST-CHANGE", "every change that was acknowledged is there, whoever stands still")
 @six_at_once.must("LOST-CHANGE", "every change that was acknowledged is there")
 def nothing_lost(history: History) -> str | None:
     stock, taken = history.result[0], _taken(history)
@@ -146,6 +173,7 @@ def nothing_lost(history: History) -> str | None:
 @in_turn.must("TURNED-AWAY", "who asks for no more than there is gets it")
 @two_at_once.must("TURNED-AWAY", "who asks for no more than there is gets it")
 @not_enough_for_both.must("TURNED-AWAY", "one of two gets the last ones")
+@one_wants_too_much.must("TURNED-AWAY", "who asks for no more than there is gets it")
 @six_at_once.must("TURNED-AWAY", "who asks for no more than there is gets it")
 def nobody_turned_away(history: History) -> str | None:
     stock = history.result[0]
