@@ -120,6 +120,40 @@ def wrong_way_round(job: Any) -> None:
         rehearsal(job)
 
 
+def back_by_one(job: Any) -> None:
+    """Who rehearses all of it, and then goes back by one revision: two of this release's three had passed."""
+    rehearsal(job)
+    production = job.config(job.production)
+    try:
+        command.upgrade(production, "head")
+    except Exception:
+        command.downgrade(production, "-1")
+        raise
+
+
+def stamped_back(job: Any) -> None:
+    """Who writes the old number down in place of going back to it."""
+    rehearsal(job)
+    before, production = revision(job.production), job.config(job.production)
+    try:
+        command.upgrade(production, "head")
+    except Exception:
+        command.stamp(production, before)
+        raise
+
+
+def hundred_rows(job: Any) -> None:
+    """Who takes a hundred rows for many."""
+    before, scratch = revision(job.production), job.config(job.scratch)
+    job.wipe()
+    job.copy(rows=100)
+    command.upgrade(scratch, "head")
+    job.smoke_test(job.scratch)
+    command.downgrade(scratch, before)
+    command.upgrade(scratch, "head")
+    command.upgrade(job.config(job.production), "head")
+
+
 # -- wrong: customers wait
 
 
@@ -160,6 +194,22 @@ def tested_before(job: Any) -> None:
     command.downgrade(scratch, before)
     command.upgrade(scratch, "head")
     undoing(job)
+
+
+def tested_in_production(job: Any) -> None:
+    """Who runs the tests where it counts, and goes back where they fail: customers were there before the tests."""
+    before, scratch, production = revision(job.production), job.config(job.scratch), job.config(job.production)
+    job.wipe()
+    job.copy()
+    command.upgrade(scratch, "head")
+    command.downgrade(scratch, before)
+    command.upgrade(scratch, "head")
+    try:
+        command.upgrade(production, "head")
+        job.smoke_test(job.production)
+    except Exception:
+        command.downgrade(production, before)
+        raise
 
 
 # -- wrong: nobody has tried the way back
@@ -232,7 +282,7 @@ def cleaned_first(job: Any) -> None:
     """Who makes the data fit before the migration: whoever does not fit is no customer any more."""
     rehearsal(job)
     with job.production.begin() as db:
-        db.execute(text("DELETE FROM customers WHERE email LIKE '%@example.org' AND name > 'customer-20'"))
+        db.execute(text("DELETE FROM customers WHERE email LIKE '%@example.org' AND name > 'customer-020'"))
     undoing(job)
 
 
@@ -282,7 +332,7 @@ def revision_by_revision(job: Any) -> None:
         job.smoke_test(job.scratch)
         command.downgrade(scratch, here)
         command.upgrade(scratch, "+1")
-        if revision(job.scratch) == "0003":
+        if revision(job.scratch) == "0004":
             break
     command.downgrade(scratch, before)
     undoing(job)
@@ -310,6 +360,10 @@ WRONG = {
     "not_wiped": (not_wiped, "S10_1-NOT-RELEASED"),
     "back_to_the_beginning": (back_to_the_beginning, "S10_1-NOT-RELEASED"),
     "cleaned_first": (cleaned_first, "S10_1-LOST-ROWS"),
+    "back_by_one": (back_by_one, "S10_1-HALF-WAY"),
+    "stamped_back": (stamped_back, "S10_1-HALF-WAY"),
+    "hundred_rows": (hundred_rows, "S10_1-HALF-WAY"),
+    "tested_in_production": (tested_in_production, "S10_1-OLD-BROKEN"),
 }
 
 RIGHT = {

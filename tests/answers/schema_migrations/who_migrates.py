@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import threading
 import time
@@ -168,6 +169,16 @@ def at_each_probe(env: Any) -> Flask:
     return serve(env, ready)
 
 
+def lease_that_fits(env: Any) -> Flask:
+    """Who makes the lease a little longer than the migration: an owner that stands still outlives it."""
+
+    def migrate() -> None:
+        with contextlib.suppress(redis.exceptions.LockError), env.redis.lock("migration", timeout=12, sleep=0.5):
+            upgrade(env)
+
+    return aside(env, migrate)
+
+
 # -- wrong: ready before the schema is
 
 
@@ -291,6 +302,18 @@ def impatient(env: Any) -> Flask:
         with env.database.begin() as db:
             db.execute(text("SET LOCAL lock_timeout = '5s'"))
             db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": LOCK})
+            upgrade(env, connection=db)
+
+    return aside(env, migrate)
+
+
+def exits_when_busy(env: Any) -> Flask:
+    """Who ends the process where somebody else migrates, and leaves the rest to the platform's restarts."""
+
+    def migrate() -> None:
+        with env.database.begin() as db:
+            if not db.execute(text("SELECT pg_try_advisory_xact_lock(:n)"), {"n": LOCK}).scalar_one():
+                os._exit(1)
             upgrade(env, connection=db)
 
     return aside(env, migrate)
@@ -526,6 +549,28 @@ def asked_each_time(env: Any) -> Flask:
     return serve(env, lambda: (current(env) or "") >= (head(env) or ""))
 
 
+def impatient_and_again(env: Any) -> Flask:
+    """A lock_timeout, and whoever gives up comes again."""
+
+    def attempt() -> bool:
+        try:
+            with env.database.begin() as db:
+                db.execute(text("SET LOCAL lock_timeout = '2s'"))
+                db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": LOCK})
+                upgrade(env, connection=db)
+        except DBAPIError as error:
+            if error.orig.sqlstate != "55P03":
+                raise
+            return False
+        return True
+
+    def migrate() -> None:
+        while not attempt():
+            time.sleep(0.5)
+
+    return aside(env, migrate)
+
+
 STUB = (stub, "S10_1-TWICE")
 
 WRONG = {
@@ -558,6 +603,8 @@ WRONG = {
     "created_if_missing": (created_if_missing, "S10_1-WRONG-TOTALS"),
     "created_once": (created_once, "S10_1-UNRECORDED"),
     "made_anew": (made_anew, "S10_1-LOST-ROWS"),
+    "lease_that_fits": (lease_that_fits, "S10_1-TWICE"),
+    "exits_when_busy": (exits_when_busy, "S10_1-NOT-READY"),
 }
 
 RIGHT = {
@@ -567,6 +614,7 @@ RIGHT = {
     "version_row": version_row,
     "version_table": version_table,
     "asked_each_time": asked_each_time,
+    "impatient_and_again": impatient_and_again,
 }
 
 REPLAYED = "claimed_by_stamp"

@@ -24,7 +24,7 @@ from .releases import release
 PATIENCE = 2.0
 """How long a customer waits at most because of a release, in virtual seconds."""
 
-CUSTOMERS = [(f"customer-{n:02}", f"customer-{n:02}@example.org") for n in range(30)]
+CUSTOMERS = [(f"customer-{n:03}", f"customer-{n:03}@example.org") for n in range(120)]
 """Name and email of everybody who is a customer at the beginning."""
 
 
@@ -136,7 +136,7 @@ def _visitors(world: World, outcome: Outcome) -> None:
 def _latecomer(world: World, outcome: Outcome) -> None:
     """Register without an email once production has begun to change, later than any copy."""
     while not outcome.done:
-        if rows(world, "SELECT 1 FROM alembic_version WHERE version_num = '0002'"):
+        if rows(world, "SELECT 1 FROM alembic_version WHERE version_num = '0003'"):
             world.client("guest").post("/customers/guest")
             return
         world.run(0.1)
@@ -150,7 +150,7 @@ def _emails(world: World) -> dict[str, str | None]:
 
 def _take_back(job: Job, outcome: Outcome) -> None:
     """Do what is done on the day after a release that was a mistake: go back, and forward again when it is mended."""
-    if outcome.version == "0003":
+    if outcome.version == "0004":
         try:
             command.downgrade(job.config(job.production), "0001")
             command.upgrade(job.config(job.production), "head")

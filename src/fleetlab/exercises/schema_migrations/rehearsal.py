@@ -113,7 +113,7 @@ def rows_are_kept(history: History) -> str | None:
 @rehearse.must("HALF-WAY", "production is migrated to the end, or not at all")
 def all_or_nothing(history: History) -> str | None:
     outcome: Outcome = history.result
-    if outcome.version == "0003" or outcome.after == outcome.before:
+    if outcome.version == "0004" or outcome.after == outcome.before:
         return None
     return f"Production was at {outcome.before[0]} and is left at {outcome.version}{_ended(outcome)}."
 
@@ -145,7 +145,7 @@ def there_is_a_way_back(history: History) -> str | None:
 @rehearse.must("NOT-RELEASED", "a migration that is right is released", an_index)
 def released(history: History) -> str | None:
     outcome: Outcome = history.result
-    if outcome.version != "0003":
+    if outcome.version != "0004":
         return f"The release adds an index and nothing else, and production is still at 0001{_ended(outcome)}."
     return None
 

@@ -50,6 +50,15 @@ _COUNTRY = (
     op.drop_column("customers", "country")
     """,
 )
+_PHONE = (
+    "A telephone number for each customer",
+    """
+    op.add_column("customers", sa.Column("phone", sa.Text))
+    """,
+    """
+    op.drop_column("customers", "phone")
+    """,
+)
 _LAST = {
     "index": (
         "Find a customer by email",
@@ -124,10 +133,10 @@ RELEASES = tuple(_LAST)
 
 @cache
 def release(name: str) -> Migrations:
-    """Return the folder of a release: revisions 0001, which production has, and 0002 and 0003, which are new."""
+    """Return the folder of a release: revision 0001, which production has, and 0002 to 0004, which are new."""
     made = Migrations()
     made.write("env.py", ENVIRONMENT)
-    for number, (title, up, back) in enumerate((_FIRST, _COUNTRY, _LAST[name]), 1):
+    for number, (title, up, back) in enumerate((_FIRST, _COUNTRY, _PHONE, _LAST[name]), 1):
         down = f"{number - 1:04}" if number > 1 else None
         text = _FILE.format(title=title, number=f"{number:04}", down=down, up=up.strip("\n "), back=back.strip("\n "))
         made.write(f"{number:04}.py", text)

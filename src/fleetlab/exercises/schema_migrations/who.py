@@ -100,6 +100,18 @@ def one_dies(world: World, app: Any) -> Any:
         return look(world, fleet, seen)
 
 
+@who_migrates.scenario(preemptions=0)
+def one_stands_still(world: World, app: Any) -> Any:
+    """One starts and stands still for twenty seconds in the middle of the migration; another starts meanwhile."""
+    with world.calm():
+        fleet = deploy(world, app, 1)
+        world.run(WORK / 2)
+        fleet.live[0].pause(LONG)
+        fleet.scale(2, wait=False)
+        world.run(2 * LONG)
+        return look(world, fleet, Seen())
+
+
 def _release_before(env: Any) -> Flask:
     """Serve orders as the release before does, which knows nothing of totals."""
     app = Flask("before")
@@ -132,6 +144,8 @@ def _silent(history: History) -> str | None:
     for instance in _fleet(history):
         if instance.failure is not None:
             return f"{instance.name} did not start: {cause(instance.failure)}."
+        if instance.state in ("gone", "dead") and not history.faults and not history.result.killed:
+            return f"{instance.name} ended its own process, and nothing starts it again in this minute."
         if instance.state in ("starting", "ready") and instance.name not in history.result.ready:
             return f"{instance.name} was still not ready after {LONG:.0f} s{_of_threads(history, instance)}."
     return None
@@ -163,6 +177,7 @@ def totals_are_right(history: History) -> str | None:
 
 @together.must("TWICE", "the migration runs once, and once more for each instance that dies in it")
 @probed.must("TWICE", "the migration runs once, and once more for each instance that dies in it")
+@one_stands_still.must("TWICE", "the migration runs once, and who stands still in it has not died")
 @one_dies.must("TWICE", "the migration runs once, and once more for each instance that dies in it")
 def migrated_once(history: History) -> str | None:
     attempts = history.result.attempts
@@ -204,6 +219,7 @@ def somebody_goes_on(history: History) -> str | None:
     return _silent(history) if history.faults else None
 
 
+@one_stands_still.must("NOT-READY", "every instance starts, and becomes ready when the schema is")
 @together.must("NOT-READY", "every instance starts, and becomes ready when the schema is")
 @probed.must("NOT-READY", "every instance starts, and becomes ready when the schema is")
 def everybody_gets_ready(history: History) -> str | None:
