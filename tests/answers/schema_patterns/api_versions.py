@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, redirect, request
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 MOVE = """
     INSERT INTO items (id, aisle, shelf) VALUES (:id, :aisle, :shelf)
@@ -161,6 +163,23 @@ def look_then_insert(env: Any) -> Flask:
         run(env, update if there else insert, id=item, **split(body["place"]))
 
     return app_of(env, save_1, whole(env))
+
+
+def column_of_its_own(env: Any) -> Flask:
+    """Who gives v1 a column of its own, NOT NULL: the last release makes items without it."""
+    with contextlib.suppress(ProgrammingError):
+        run(env, "ALTER TABLE items ADD COLUMN place TEXT NOT NULL DEFAULT ''")
+        run(env, "ALTER TABLE items ALTER COLUMN place DROP DEFAULT")
+    app = two(env)
+
+    def save(item: int) -> Any:
+        body = request.get_json()
+        row = {"id": item, "place": body["place"], **split(body["place"])}
+        run(env, MOVE.replace("(id,", "(id, place,").replace("(:id,", "(:id, :place,"), **row)
+        return body
+
+    app.view_functions["put_1"] = save
+    return app
 
 
 # -- wrong: the shapes
@@ -344,6 +363,7 @@ WRONG = {
     "redirected": (redirected, "S10_2-V1-BROKEN"),
     "read_only": (read_only, "S10_2-V1-BROKEN"),
     "strict": (strict, "S10_2-V1-BROKEN"),
+    "column_of_its_own": (column_of_its_own, "S10_2-V1-BROKEN"),
     "look_then_insert": (look_then_insert, "S10_2-V1-BROKEN"),
     "new_shape_for_all": (new_shape_for_all, "S10_2-V1-SHAPE"),
     "old_shape_for_all": (old_shape_for_all, "S10_2-V2-SHAPE"),

@@ -137,6 +137,25 @@ def promised_first(engine: Any, size: int) -> None:
         run(engine, f"{COPY} WHERE id BETWEEN :a AND :b", a=ids[0], b=last)
 
 
+def skip_locked(engine: Any, size: int) -> None:
+    """Who leaves out what somebody else has locked, and takes an empty batch for the end."""
+    while True:
+        with engine.begin() as db:
+            query = f"SELECT id FROM items WHERE {UNFIT} ORDER BY id LIMIT :size FOR UPDATE SKIP LOCKED"
+            ids = list(db.execute(text(query), {"size": size}).scalars())
+            for item in ids:
+                db.execute(text(f"{COPY} WHERE id = :id"), {"id": item})
+        if not ids:
+            return
+
+
+def between_the_ranges(engine: Any, size: int) -> None:
+    """Who leaves the ends of each range to the next one, which does the same."""
+    (most,) = rows(engine, "SELECT max(id) FROM items")[0]
+    for first in range(0, most, size):
+        run(engine, f"{COPY} WHERE id > :a AND id < :b AND {UNFIT}", a=first, b=first + size)
+
+
 # -- wrong: a newer value is overwritten
 
 
@@ -322,6 +341,29 @@ def ranges(engine: Any, size: int) -> None:
         time.sleep(0.1)
 
 
+def noted_after(engine: Any, size: int) -> None:
+    """Note the last id after the batch: a crash between the two repeats one batch, which is harmless."""
+    run(engine, "CREATE TABLE IF NOT EXISTS progress (last INTEGER NOT NULL)")
+    while True:
+        last = rows(engine, "SELECT coalesce(max(last), 0) FROM progress")[0][0]
+        found = rows(engine, "SELECT id FROM items WHERE id > :last ORDER BY id LIMIT :size", **_at(last, size))
+        if not found:
+            return
+        run(engine, f"{COPY} WHERE id BETWEEN :a AND :b", a=found[0].id, b=found[-1].id)
+        run(engine, "INSERT INTO progress VALUES (:last)", last=found[-1].id)
+
+
+def with_and_split_part(engine: Any, size: int) -> None:
+    """One statement that begins with WITH, and PostgreSQL's own way to split a text."""
+    change = f"""
+        WITH batch AS (SELECT id FROM items WHERE {UNFIT} ORDER BY id LIMIT :size)
+        UPDATE items SET aisle = split_part(place, '-', 1), shelf = CAST(split_part(place, '-', 2) AS integer)
+        WHERE id IN (SELECT id FROM batch)
+    """
+    while run(engine, change, size=size):
+        pass
+
+
 STUB = (stub, "S10_2-LONG-LOCK")
 
 WRONG = {
@@ -341,6 +383,8 @@ WRONG = {
     "without_end": (without_end, "S10_2-NEVER-ENDS"),
     "none_forgotten": (none_forgotten, "S10_2-JOB-FAILED"),
     "table_each_time": (table_each_time, "S10_2-JOB-FAILED"),
+    "skip_locked": (skip_locked, "S10_2-MISSED"),
+    "between_the_ranges": (between_the_ranges, "S10_2-MISSED"),
 }
 
 RIGHT = {
@@ -351,6 +395,8 @@ RIGHT = {
     "looked_at_again": looked_at_again,
     "for_update": for_update,
     "ranges": ranges,
+    "noted_after": noted_after,
+    "with_and_split_part": with_and_split_part,
 }
 
 REPLAYED = "in_one_transaction"

@@ -169,6 +169,19 @@ looking_first = ((expand, v2), (migrate, asking), (contract, v4))
 """Who saves a release by an app that suits both schemas, and asks first which of them it is."""
 
 
+def new_table() -> None:
+    """Make the table anew, and give it the old one's name: all at once, under another word."""
+    op.execute("CREATE TABLE items_new (id INTEGER PRIMARY KEY, aisle TEXT NOT NULL, shelf INTEGER NOT NULL)")
+    shelf = "CAST(split_part(place, '-', 2) AS integer)"
+    op.execute(f"INSERT INTO items_new SELECT id, split_part(place, '-', 1), {shelf} FROM items")
+    op.execute("DROP TABLE items")
+    op.execute("ALTER TABLE items_new RENAME TO items")
+
+
+swapped = ((new_table, second),)
+"""Who copies the table and swaps the two, as tools for large tables do; those keep the columns, though."""
+
+
 # -- wrong: the migration
 
 
@@ -428,6 +441,20 @@ def tolerant(env: Any) -> Flask:
     return app
 
 
+def either(env: Any) -> Flask:
+    """Write both; read the old where it is filled, else the new."""
+    return warehouse(env, WRITE_BOTH, "SELECT id, coalesce(place, aisle || '-' || shelf) FROM items")
+
+
+def emptying(env: Any) -> Flask:
+    """Write the new, and empty the old, so that whoever prefers it finds the new."""
+    write = WRITE_BOTH.replace(":place", "NULL")
+    return warehouse(env, write, READ_NEW)
+
+
+emptied = ((expand, either), (both(migrate, loosen), emptying), (None, v4), (contract, v4))
+"""The old column is emptied in place of being written on."""
+
 by_trying = ((expand, v2), (migrate, tolerant), (contract, v4))
 """An app that suits both schemas saves a release, and has code that nobody will dare to remove."""
 
@@ -439,6 +466,7 @@ WRONG = {
     "strict": (strict, "S10_2-FAILED-REQUEST"),
     "null_for_a_moment": (null_for_a_moment, "S10_2-FAILED-REQUEST"),
     "maintenance": (maintenance, "S10_2-FAILED-REQUEST"),
+    "swapped": (swapped, "S10_2-FAILED-REQUEST"),
     "looking_first": (looking_first, "S10_2-FAILED-REQUEST"),
     "no_dual_write": (no_dual_write, "S10_2-FAILED-REQUEST"),
     "no_default": (no_default, "S10_2-MIGRATION-FAILED"),
@@ -471,6 +499,7 @@ RIGHT = {
     "in_python_locked": in_python_locked,
     "where_different": where_different,
     "one_transaction": one_transaction,
+    "emptied": emptied,
     "by_trying": by_trying,
 }
 

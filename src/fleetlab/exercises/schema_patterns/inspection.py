@@ -144,7 +144,8 @@ def _refused(instance: Instance, what: str, status: int) -> Trouble:
     why = f"{status or 'no answer'}"
     if instance.errors and isinstance(instance.errors[-1][1], sa.exc.DBAPIError):
         why = f"{why} ({cause(instance.errors[-1][1])})"
-        instance.errors.clear()
+        for one in instance.world.instances:  # the visitor may have met the same at another
+            one.errors.clear()
     return Trouble("FAILED-REQUEST", f"{what}: {why}.")
 
 
