@@ -39,7 +39,7 @@ def of_the_lesson() -> dict[str, str]:
     cells = [cell.source for cell in jupytext.read(LESSON, fmt="md:myst").cells if cell.cell_type == "code"]
     calls = [node for cell in cells for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
     found = [call.args for call in calls if ast.unparse(call.func) == "folder.write"]
-    return {ast.literal_eval(name): ast.literal_eval(code) for name, code in found}
+    return {ast.literal_eval(name): ast.literal_eval(code) for name, code in found if isinstance(code, ast.Constant)}
 
 
 def migrate(actor: Actor, path: str, change: Callable[..., Any], to: str) -> None:
