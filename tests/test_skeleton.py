@@ -15,6 +15,7 @@ import yaml
 
 from fleetlab.course import cli
 from fleetlab.course.folder import NotFound, course_folder, find_lesson, lessons
+from fleetlab.course.inventory import curriculum
 from fleetlab.course.jupyter import CONFIG, address, command, environment, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,6 +106,13 @@ def test_every_system_and_python_is_tested() -> None:
     matrix = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"]["test"]["strategy"]["matrix"]
     assert matrix["os"] == ["ubuntu-latest", "macos-latest", "windows-latest"]
     assert matrix["python"] == ["3.11", "3.12", "3.13"]
+
+
+def test_readme_lists_the_lessons_with_their_minutes() -> None:
+    """The table names each lesson that is there, in order, with the question and the minutes of the curriculum."""
+    row = r"^\| \[\w+ [^\]]+\]\(notebooks/(\w+)\.ipynb\) \| ([^|]+) \| (\d+) \|$"
+    rows = re.findall(row, text("README.md"), re.MULTILINE)
+    assert rows == [(entry.lesson, entry.title, str(entry.minutes)) for entry in curriculum() if entry.ready]
 
 
 @pytest.fixture

@@ -103,9 +103,13 @@ def two_at_one_copy(world: World, shop: Any) -> Any:
 # Invariants, the most telling first
 
 
-@one_after_the_other.must("UNANSWERED", "without a fault everybody gets an answer, with a number who asks for it")
-@two_at_once.must("UNANSWERED", "without a fault everybody gets an answer, with a number who asks for it")
-@two_at_one_copy.must("UNANSWERED", "without a fault everybody gets an answer, with a number who asks for it")
+@counter.must(
+    "UNANSWERED",
+    "without a fault everybody gets an answer, with a number who asks for it",
+    one_after_the_other,
+    two_at_once,
+    two_at_one_copy,
+)
 def everybody_answered(history: History) -> str | None:
     for request in history.sent:
         if not request.ok or (request.method == "GET" and _told(request.response) is None):
@@ -140,8 +144,7 @@ def none_lost_at_once(history: History) -> str | None:
     return _lost(history, history.result)
 
 
-@two_at_once.must("PHANTOM-VISIT", "no visit is counted that nobody made")
-@two_at_one_copy.must("PHANTOM-VISIT", "no visit is counted that nobody made")
+@counter.must("PHANTOM-VISIT", "no visit is counted that nobody made", two_at_once, two_at_one_copy)
 def none_invented_at_once(history: History) -> str | None:
     return _invented(history, history.result)
 

@@ -148,7 +148,7 @@ def _mark(brush: Brush, comparison: Comparison, groups: list[list[int]], down: H
         return
     place = down.placed[row]
     top, tall, middle = place.top - 1, place.bottom - place.top + 2, WIDTH / 2
-    chip = middle - 76  # left of the middle, where the right half has its times
+    chip = middle + 67  # right of the middle, where the right half has its times, and neither half a label
     brush.rect(4, top, WIDTH - 8, tall, "inkl dash", 7)
     brush.rect(chip - 64, top + tall - 9, 128, 18, "chip", 9)
     brush.text(chip, top + tall + 4, "≠ first difference", 128, 11, "b h", "middle")

@@ -148,6 +148,20 @@ def select_then_insert(env: Any) -> Flask:
     return hourly(env, wake)
 
 
+def inserted_unless_there(env: Any) -> Flask:
+    """Look and write in one statement: it reads as one step, and neither finds a row that is not committed yet."""
+    table(env)
+    claim = "INSERT INTO runs (slot, owner) SELECT :s, :o WHERE NOT EXISTS (SELECT 1 FROM runs WHERE slot = :s)"
+
+    def wake() -> None:
+        with env.database.begin() as db:
+            claimed = db.execute(text(claim), {"s": slot(), "o": env.name}).rowcount
+        if claimed:
+            mail(env)
+
+    return hourly(env, wake)
+
+
 def to_the_second(env: Any) -> Flask:
     """Who names the slot by the moment of waking: five seconds later is another slot."""
 
@@ -577,6 +591,7 @@ WRONG = {
     "skipped_if_locked": (skipped_if_locked, "S08-SENT-TWICE"),
     "advisory_lock": (advisory_lock, "S08-SENT-TWICE"),
     "select_then_insert": (select_then_insert, "S08-SENT-TWICE"),
+    "inserted_unless_there": (inserted_unless_there, "S08-SENT-TWICE"),
     "to_the_second": (to_the_second, "S08-SENT-TWICE"),
     "ids_at_plain_smtp": (ids_at_plain_smtp, "S08-SENT-TWICE"),
     "short_claim": (short_claim, "S08-SENT-TWICE"),

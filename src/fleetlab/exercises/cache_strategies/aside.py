@@ -166,10 +166,14 @@ def an_instance_dies(world: World, shop: Any) -> Any:
 # Invariants, the most telling first
 
 
-@in_turn.must("UNANSWERED", "without a fault every request is answered with 200, a question with a price")
-@read_and_write.must("UNANSWERED", "without a fault every request is answered with 200, a question with a price")
-@busy_day.must("UNANSWERED", "without a fault every request is answered with 200, a question with a price")
-@two_writers.must("UNANSWERED", "without a fault every request is answered with 200, a question with a price")
+@cache_aside.must(
+    "UNANSWERED",
+    "without a fault every request is answered with 200, a question with a price",
+    in_turn,
+    read_and_write,
+    busy_day,
+    two_writers,
+)
 def everybody_answered(history: History) -> str | None:
     for request in history.sent:
         told = isinstance(field(request.response, "price"), int)
@@ -196,8 +200,7 @@ def _paused(history: History, client: str) -> bool:
     return any(request.client == client and request.seconds >= 20 for request in history.sent)
 
 
-@in_turn.must("LOST-WRITE", "an acknowledged price is in the database")
-@two_writers.must("LOST-WRITE", "an acknowledged price is in the database")
+@cache_aside.must("LOST-WRITE", "an acknowledged price is in the database", in_turn, two_writers)
 @an_instance_dies.must("LOST-WRITE", "an acknowledged price is in the database, whoever dies")
 def in_the_database(history: History) -> str | None:
     stored, prices = _result(history)[1], [new_price(request) for request in history.acknowledged]
@@ -213,8 +216,7 @@ def _result(history: History) -> tuple[list[Any], Any]:
     return told, stored
 
 
-@in_turn.must("STALE", "once a change is acknowledged, no older price is told")
-@read_and_write.must("STALE", "once a change is acknowledged, no older price is told")
+@cache_aside.must("STALE", "once a change is acknowledged, no older price is told", in_turn, read_and_write)
 @two_writers.must("STALE", "once both changes are acknowledged, the price told is the one in the database")
 @slow_reader.must("STALE", "once a change is acknowledged, no older price is told, however slow a reader is")
 def no_old_price(history: History) -> str | None:

@@ -201,8 +201,12 @@ def newest_shown(history: History) -> str | None:
 
 
 @database_away.must("UNANSWERED", "every request is answered with 200, a question with the draft")
-@save_and_write.must("UNANSWERED", "without a fault every request is answered with 200, a question with the draft")
-@two_tabs.must("UNANSWERED", "without a fault every request is answered with 200, a question with the draft")
+@write_behind.must(
+    "UNANSWERED",
+    "without a fault every request is answered with 200, a question with the draft",
+    save_and_write,
+    two_tabs,
+)
 def everybody_answered(history: History) -> str | None:
     for request in history.sent:
         told = isinstance(field(request.response, "body"), str)
@@ -231,8 +235,9 @@ def written_later(history: History) -> str | None:
 
 
 @clocks_differ.must("OLD-WINS", "the last text that was acknowledged is the one in the database, whatever clocks say")
-@save_and_write.must("OLD-WINS", "the last text that was acknowledged is the one in the database")
-@one_stands_still.must("OLD-WINS", "the last text that was acknowledged is the one in the database")
+@write_behind.must(
+    "OLD-WINS", "the last text that was acknowledged is the one in the database", save_and_write, one_stands_still
+)
 def newest_written(history: History) -> str | None:
     _, stored = history.result
     if stored != "two":
@@ -241,9 +246,9 @@ def newest_written(history: History) -> str | None:
     return None
 
 
-@one_dies.must("SHOWS-ANOTHER", "the instances show what the database has, once all is written")
-@two_tabs.must("SHOWS-ANOTHER", "the instances show what the database has, once all is written")
-@save_and_write.must("SHOWS-ANOTHER", "the instances show what the database has, once all is written")
+@write_behind.must(
+    "SHOWS-ANOTHER", "the instances show what the database has, once all is written", one_dies, two_tabs, save_and_write
+)
 def same_text(history: History) -> str | None:
     seen, stored = history.result
     other = [body for body in seen if body != stored]
@@ -252,8 +257,7 @@ def same_text(history: History) -> str | None:
     return None
 
 
-@many_drafts.must("GROWS", "what is written leaves the queue")
-@database_away.must("GROWS", "what is written leaves the queue")
+@write_behind.must("GROWS", "what is written leaves the queue", many_drafts, database_away)
 def queue_is_empty(history: History) -> str | None:
     key, count = history.result[-2:] if isinstance(history.result[0], str) else history.result[3]
     if count > LEFT:

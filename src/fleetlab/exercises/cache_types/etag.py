@@ -106,11 +106,13 @@ def half_a_change(world: World, app: Any) -> Any:
 # Invariants, the most telling first
 
 
-@any_instance.must("CONTRACT", "without a fault each page comes with status 200, its text and an ETag in quotes")
-@changes_and_a_release.must(
-    "CONTRACT", "without a fault each page comes with status 200, its text and an ETag in quotes"
+@etag.must(
+    "CONTRACT",
+    "without a fault each page comes with status 200, its text and an ETag in quotes",
+    any_instance,
+    changes_and_a_release,
+    two_users,
 )
-@two_users.must("CONTRACT", "without a fault each page comes with status 200, its text and an ETag in quotes")
 def as_agreed(history: History) -> str | None:
     for request in history.sent:
         if request.status not in (200, 204, 304):
@@ -144,11 +146,7 @@ def current(history: History) -> str | None:
     return None
 
 
-@any_instance.must("FALSE-304", "304 means that what the client holds is what it would have been sent")
-@changes_and_a_release.must("FALSE-304", "304 means that what the client holds is what it would have been sent")
-@two_users.must("FALSE-304", "304 means that what the client holds is what it would have been sent")
-@while_the_price_changes.must("FALSE-304", "304 means that what the client holds is what it would have been sent")
-@half_a_change.must("FALSE-304", "304 means that what the client holds is what it would have been sent")
+@etag.must("FALSE-304", "304 means that what the client holds is what it would have been sent")
 def held_is_right(history: History) -> str | None:
     for look in history.result:
         if look.answered and look.asked.status_code == 304 and look.held != look.fresh.text:
@@ -157,9 +155,13 @@ def held_is_right(history: History) -> str | None:
     return None
 
 
-@any_instance.must("SENT-AGAIN", "what a client holds is not sent again, whichever instance is asked")
-@changes_and_a_release.must("SENT-AGAIN", "what a client holds is not sent again, whichever instance is asked")
-@two_users.must("SENT-AGAIN", "what a client holds is not sent again, whichever instance is asked")
+@etag.must(
+    "SENT-AGAIN",
+    "what a client holds is not sent again, whichever instance is asked",
+    any_instance,
+    changes_and_a_release,
+    two_users,
+)
 def not_sent_again(history: History) -> str | None:
     for look in history.result:
         if look.matches and look.answered and look.asked.status_code == 200 and look.held == look.fresh.text:
@@ -170,9 +172,7 @@ def not_sent_again(history: History) -> str | None:
     return None
 
 
-@any_instance.must("BODY-WITH-304", "a 304 has no body")
-@changes_and_a_release.must("BODY-WITH-304", "a 304 has no body")
-@two_users.must("BODY-WITH-304", "a 304 has no body")
+@etag.must("BODY-WITH-304", "a 304 has no body", any_instance, changes_and_a_release, two_users)
 def no_body(history: History) -> str | None:
     for look in history.result:
         size = len(look.asked.content)
@@ -181,9 +181,13 @@ def no_body(history: History) -> str | None:
     return None
 
 
-@any_instance.must("BARE-304", "a 304 repeats ETag, Cache-Control and Vary of the page that it confirms")
-@changes_and_a_release.must("BARE-304", "a 304 repeats ETag, Cache-Control and Vary of the page that it confirms")
-@two_users.must("BARE-304", "a 304 repeats ETag, Cache-Control and Vary of the page that it confirms")
+@etag.must(
+    "BARE-304",
+    "a 304 repeats ETag, Cache-Control and Vary of the page that it confirms",
+    any_instance,
+    changes_and_a_release,
+    two_users,
+)
 def says_the_same(history: History) -> str | None:
     for look in history.result:
         if look.asked.status_code != 304:

@@ -130,8 +130,12 @@ def _price(request: Sent) -> Any:
     return request.json.get("price") if isinstance(request.json, dict) else None
 
 
-@one_page.must("CONTRACT", "while all is well every request is answered with 200, and an item with its price")
-@redis_refuses.must("CONTRACT", "while all is well every request is answered with 200, and an item with its price")
+@cache_down.must(
+    "CONTRACT",
+    "while all is well every request is answered with 200, and an item with its price",
+    one_page,
+    redis_refuses,
+)
 def as_agreed(history: History) -> str | None:
     for request in history.sent:
         if request.time < history.result.began and not request.ok:
@@ -167,10 +171,14 @@ def _nobody_there(request: Sent) -> bool:
     return request.status == 503 and request.response is not None and "No instance" in request.response.text
 
 
-@one_page.must("UNANSWERED", "without Redis every page is answered with 200")
-@redis_refuses.must("UNANSWERED", "without Redis every page is answered with 200")
-@redis_is_silent.must("UNANSWERED", "without Redis every page is answered with 200")
-@a_lost_delete.must("UNANSWERED", "without Redis every page is answered with 200")
+@cache_down.must(
+    "UNANSWERED",
+    "without Redis every page is answered with 200",
+    one_page,
+    redis_refuses,
+    redis_is_silent,
+    a_lost_delete,
+)
 def answered(history: History) -> str | None:
     failed = [request for request in _looks(history) if not request.ok]
     if failed:
@@ -179,9 +187,7 @@ def answered(history: History) -> str | None:
     return None
 
 
-@one_page.must("WRITE-REFUSED", "a price can be changed without Redis")
-@redis_refuses.must("WRITE-REFUSED", "a price can be changed without Redis")
-@a_lost_delete.must("WRITE-REFUSED", "a price can be changed without Redis")
+@cache_down.must("WRITE-REFUSED", "a price can be changed without Redis", one_page, redis_refuses, a_lost_delete)
 def written(history: History) -> str | None:
     for request in history.sent:
         if request.method == "PUT" and not request.ok:
@@ -189,8 +195,9 @@ def written(history: History) -> str | None:
     return None
 
 
-@redis_refuses.must("DEAD-DATABASE", "without Redis an instance reads an item at most once a second")
-@redis_is_silent.must("DEAD-DATABASE", "without Redis an instance reads an item at most once a second")
+@cache_down.must(
+    "DEAD-DATABASE", "without Redis an instance reads an item at most once a second", redis_refuses, redis_is_silent
+)
 def spared(history: History) -> str | None:
     result = history.result
     reads = [read for read in result.reads if result.began + 0.5 <= read.time < result.ended]
@@ -202,9 +209,13 @@ def spared(history: History) -> str | None:
     return f"{both}, and in {result.ended - result.began:.0f} s the fleet reads {len(reads)} times."
 
 
-@redis_refuses.must("TOO-OLD", "no price is shown more than a minute after its change was acknowledged")
-@two_in_a_row.must("TOO-OLD", "no price is shown more than a minute after its change was acknowledged")
-@a_lost_delete.must("TOO-OLD", "no price is shown more than a minute after its change was acknowledged")
+@cache_down.must(
+    "TOO-OLD",
+    "no price is shown more than a minute after its change was acknowledged",
+    redis_refuses,
+    two_in_a_row,
+    a_lost_delete,
+)
 def in_time(history: History) -> str | None:
     changes = [(sent.time + sent.seconds, sent) for sent in history.sent if sent.method == "PUT" and sent.ok]
     for request in _looks(history):
@@ -223,8 +234,7 @@ def _since(history: History, change: Sent) -> list[Any]:
     return [json.loads(sent.request.content)["price"] for sent in later]
 
 
-@redis_refuses.must("NOT-BACK", "15 s after Redis is back it is in use again")
-@redis_is_silent.must("NOT-BACK", "15 s after Redis is back it is in use again")
+@cache_down.must("NOT-BACK", "15 s after Redis is back it is in use again", redis_refuses, redis_is_silent)
 def back(history: History) -> str | None:
     if history.result.calls_after:
         return None

@@ -124,9 +124,13 @@ def _shipped(history: History) -> Counter[str]:
     return history.world.mail.count()
 
 
-@in_turn.must("UNANSWERED", "without a fault every request is answered with 200, /open with a list of orders")
-@at_once.must("UNANSWERED", "without a fault every request is answered with 200, /open with a list of orders")
-@ten_orders.must("UNANSWERED", "without a fault every request is answered with 200, /open with a list of orders")
+@claim_once.must(
+    "UNANSWERED",
+    "without a fault every request is answered with 200, /open with a list of orders",
+    in_turn,
+    at_once,
+    ten_orders,
+)
 def all_answered(history: History) -> str | None:
     for request in history.sent:
         if not request.ok:
@@ -136,9 +140,13 @@ def all_answered(history: History) -> str | None:
     return None
 
 
-@in_turn.must("VANISHED", "an accepted order is open, for whichever instance is asked, until it is shipped")
-@at_once.must("VANISHED", "an accepted order is open, for whichever instance is asked, until it is shipped")
-@ten_orders.must("VANISHED", "an accepted order is open, for whichever instance is asked, until it is shipped")
+@claim_once.must(
+    "VANISHED",
+    "an accepted order is open, for whichever instance is asked, until it is shipped",
+    in_turn,
+    at_once,
+    ten_orders,
+)
 def known_to_all(history: History) -> str | None:
     before, _ = history.result
     asked_at = next(request.began for request in history.sent if request.path == "/open")
@@ -160,10 +168,7 @@ def nobody_waits(history: History) -> str | None:
     return late or (f"{asked(history, after[0])}, a minute after an instance has died." if after else None)
 
 
-@in_turn.must("SHIPPED-TWICE", "no order is shipped twice")
-@at_once.must("SHIPPED-TWICE", "no order is shipped twice")
-@an_instance_dies.must("SHIPPED-TWICE", "no order is shipped twice")
-@ten_orders.must("SHIPPED-TWICE", "no order is shipped twice")
+@claim_once.must("SHIPPED-TWICE", "no order is shipped twice")
 def none_twice(history: History) -> str | None:
     for order, count in sorted(_shipped(history).items()):
         if count > 1:
@@ -172,9 +177,7 @@ def none_twice(history: History) -> str | None:
     return None
 
 
-@in_turn.must("NOT-SHIPPED", "every order is shipped, however many pollers there are")
-@at_once.must("NOT-SHIPPED", "every order is shipped, however many pollers there are")
-@ten_orders.must("NOT-SHIPPED", "every order is shipped, however many pollers there are")
+@claim_once.must("NOT-SHIPPED", "every order is shipped, however many pollers there are", in_turn, at_once, ten_orders)
 def all_shipped(history: History) -> str | None:
     left = [order for order in _accepted(history) if order not in _shipped(history)]
     if left:
@@ -201,9 +204,7 @@ def few_stranded(history: History) -> str | None:
     return None
 
 
-@in_turn.must("STILL-OPEN", "what is shipped is no longer open")
-@at_once.must("STILL-OPEN", "what is shipped is no longer open")
-@ten_orders.must("STILL-OPEN", "what is shipped is no longer open")
+@claim_once.must("STILL-OPEN", "what is shipped is no longer open", in_turn, at_once, ten_orders)
 def none_open(history: History) -> str | None:
     still_open = history.result[1]
     return f"All is shipped, and still open, it is said: {listed(still_open)}." if still_open else None

@@ -116,9 +116,13 @@ def _stored(history: History) -> list[tuple[int, str]] | None:
         return None
 
 
-@in_turn.must("UNANSWERED", "without a fault every invoice gets its number, or is refused with 422")
-@two_clerks.must("UNANSWERED", "without a fault every invoice gets its number, or is refused with 422")
-@one_is_refused.must("UNANSWERED", "without a fault every invoice gets its number, or is refused with 422")
+@invoice_numbers.must(
+    "UNANSWERED",
+    "without a fault every invoice gets its number, or is refused with 422",
+    in_turn,
+    two_clerks,
+    one_is_refused,
+)
 def all_answered(history: History) -> str | None:
     for request in _bills(history):
         if _sums(request)[1] <= 0 and request.status != REFUSED:
@@ -141,10 +145,7 @@ def nobody_waits(history: History) -> str | None:
     return late
 
 
-@in_turn.must("TWICE", "no two invoices have one number")
-@an_instance_dies.must("TWICE", "no two invoices have one number")
-@two_clerks.must("TWICE", "no two invoices have one number")
-@one_is_refused.must("TWICE", "no two invoices have one number")
+@invoice_numbers.must("TWICE", "no two invoices have one number")
 def none_twice(history: History) -> str | None:
     told = [(_number(request), _sums(request)[0]) for request in _bills(history) if _number(request) is not None]
     for place, (number, customer) in enumerate(told):
@@ -154,10 +155,7 @@ def none_twice(history: History) -> str | None:
     return None
 
 
-@in_turn.must("LOST", "every invoice whose number was told is in the books")
-@an_instance_dies.must("LOST", "every invoice whose number was told is in the books")
-@two_clerks.must("LOST", "every invoice whose number was told is in the books")
-@one_is_refused.must("LOST", "every invoice whose number was told is in the books")
+@invoice_numbers.must("LOST", "every invoice whose number was told is in the books")
 def none_lost(history: History) -> str | None:
     stored = {customer for _, customer in _stored(history) or []}
     for request in _bills(history):
@@ -166,10 +164,7 @@ def none_lost(history: History) -> str | None:
     return None
 
 
-@in_turn.must("GAP", "the numbers in the books are 1, 2, 3 and so on")
-@an_instance_dies.must("GAP", "the numbers in the books are 1, 2, 3 and so on")
-@two_clerks.must("GAP", "the numbers in the books are 1, 2, 3 and so on")
-@one_is_refused.must("GAP", "the numbers in the books are 1, 2, 3 and so on")
+@invoice_numbers.must("GAP", "the numbers in the books are 1, 2, 3 and so on")
 def no_gap(history: History) -> str | None:
     numbers = [number for number, _ in _stored(history) or []]
     if numbers != list(range(1, len(numbers) + 1)):
@@ -177,10 +172,7 @@ def no_gap(history: History) -> str | None:
     return None
 
 
-@in_turn.must("CHANGED", "an invoice keeps the number that was told")
-@an_instance_dies.must("CHANGED", "an invoice keeps the number that was told")
-@two_clerks.must("CHANGED", "an invoice keeps the number that was told")
-@one_is_refused.must("CHANGED", "an invoice keeps the number that was told")
+@invoice_numbers.must("CHANGED", "an invoice keeps the number that was told")
 def same_number(history: History) -> str | None:
     stored = {customer: number for number, customer in _stored(history) or []}
     for request in _bills(history):

@@ -96,9 +96,9 @@ def a_busy_day(world: World, shop: Any) -> Any:
 # Invariants, the most telling first
 
 
-@in_turn.must("UNANSWERED", "without a fault every order is answered with its number")
-@at_once.must("UNANSWERED", "without a fault every order is answered with its number")
-@a_busy_day.must("UNANSWERED", "without a fault every order is answered with its number")
+@order_numbers.must(
+    "UNANSWERED", "without a fault every order is answered with its number", in_turn, at_once, a_busy_day
+)
 def all_numbered(history: History) -> str | None:
     for request in history.sent:
         if _number(request) is None:
@@ -113,10 +113,7 @@ def nobody_waits(history: History) -> str | None:
     return late or (f"{asked(history, after[0])}, a minute after an instance has died." if after else None)
 
 
-@in_turn.must("TWICE", "no two orders have one number")
-@at_once.must("TWICE", "no two orders have one number")
-@an_instance_dies.must("TWICE", "no two orders have one number")
-@a_busy_day.must("TWICE", "no two orders have one number")
+@order_numbers.must("TWICE", "no two orders have one number")
 def none_twice(history: History) -> str | None:
     first, second, number = _meeting(history, 0, history.result)
     if first is None or second is None:
@@ -125,8 +122,7 @@ def none_twice(history: History) -> str | None:
     return f"{ordinal.capitalize()} of {len(history.sent)} are both number {number}: one of them will be lost."
 
 
-@in_turn.must("REUSED", "a restart brings no number back")
-@an_instance_dies.must("REUSED", "a restart brings no number back")
+@order_numbers.must("REUSED", "a restart brings no number back", in_turn, an_instance_dies)
 def none_again(history: History) -> str | None:
     first, second, number = _meeting(history, history.result, len(history.sent))
     if first is None or second is None:

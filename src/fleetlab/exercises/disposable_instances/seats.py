@@ -115,10 +115,14 @@ def _bought(history: History) -> list[Sent]:
     return [request for request in history.sent if request.path == "/buy"]
 
 
-@in_turn.must("UNANSWERED", "without a fault every buyer is told: a seat, or sold out")
-@the_last_one.must("UNANSWERED", "without a fault every buyer is told: a seat, or sold out")
-@one_for_each.must("UNANSWERED", "without a fault every buyer is told: a seat, or sold out")
-@a_crowd.must("UNANSWERED", "without a fault every buyer is told: a seat, or sold out")
+@last_seat.must(
+    "UNANSWERED",
+    "without a fault every buyer is told: a seat, or sold out",
+    in_turn,
+    the_last_one,
+    one_for_each,
+    a_crowd,
+)
 def everybody_is_told(history: History) -> str | None:
     for request in _bought(history):
         if request.status not in (200, SOLD_OUT):
@@ -140,11 +144,7 @@ def nobody_waits(history: History) -> str | None:
     return late
 
 
-@in_turn.must("OVERSOLD", "no more seats are sold than there are")
-@the_last_one.must("OVERSOLD", "no more seats are sold than there are")
-@one_for_each.must("OVERSOLD", "no more seats are sold than there are")
-@an_instance_dies.must("OVERSOLD", "no more seats are sold than there are")
-@a_crowd.must("OVERSOLD", "no more seats are sold than there are")
+@last_seat.must("OVERSOLD", "no more seats are sold than there are")
 def no_seat_twice(history: History) -> str | None:
     seats, sold = history.result[0], len(history.acknowledged)
     instances = len(history.world.instances)
@@ -157,8 +157,7 @@ def no_seat_twice(history: History) -> str | None:
 
 @in_turn.must("TURNED-AWAY", "nobody is told that all is sold while seats are left")
 @an_instance_dies.must("TURNED-AWAY", "a request that is cut off takes one seat along, and no more")
-@one_for_each.must("TURNED-AWAY", "nobody is told that all is sold while seats are left")
-@a_crowd.must("TURNED-AWAY", "nobody is told that all is sold while seats are left")
+@last_seat.must("TURNED-AWAY", "nobody is told that all is sold while seats are left", one_for_each, a_crowd)
 def no_seat_unsold(history: History) -> str | None:
     seats, sold = history.result[0], len(history.acknowledged)
     away = sum(request.status == SOLD_OUT for request in _bought(history))
@@ -169,10 +168,14 @@ def no_seat_unsold(history: History) -> str | None:
     return None
 
 
-@in_turn.must("WRONG-LEFT", "every instance says how many seats are left, and that is never less than none")
-@the_last_one.must("WRONG-LEFT", "every instance says how many seats are left, and that is never less than none")
-@one_for_each.must("WRONG-LEFT", "every instance says how many seats are left, and that is never less than none")
-@a_crowd.must("WRONG-LEFT", "every instance says how many seats are left, and that is never less than none")
+@last_seat.must(
+    "WRONG-LEFT",
+    "every instance says how many seats are left, and that is never less than none",
+    in_turn,
+    the_last_one,
+    one_for_each,
+    a_crowd,
+)
 def true_number(history: History) -> str | None:
     seats, said = history.result
     left = seats - len(history.acknowledged)

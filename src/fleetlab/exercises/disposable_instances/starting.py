@@ -135,9 +135,13 @@ def wrong_settings(world: World, shop: Any) -> Any:
 # Invariants, the most telling first
 
 
-@database_first.must("EXITED", "an instance whose settings are right stays, whatever is not there yet")
-@instances_first.must("EXITED", "an instance whose settings are right stays, whatever is not there yet")
-@one_dies.must("EXITED", "an instance whose settings are right stays, whatever is not there yet")
+@unattended_start.must(
+    "EXITED",
+    "an instance whose settings are right stays, whatever is not there yet",
+    database_first,
+    instances_first,
+    one_dies,
+)
 def stays(history: History) -> str | None:
     for instance in history.world.instances:
         if instance.failure is not None:
@@ -155,8 +159,9 @@ def not_too_early(history: History) -> str | None:
     return None
 
 
-@database_first.must("NOT-READY", "ten seconds after the database is there, every instance takes orders")
-@instances_first.must("NOT-READY", "ten seconds after the database is there, every instance takes orders")
+@unattended_start.must(
+    "NOT-READY", "ten seconds after the database is there, every instance takes orders", database_first, instances_first
+)
 @one_dies.must("NOT-READY", "ten seconds after the database is there, every instance that lives takes orders")
 def ready(history: History) -> str | None:
     waiting = [i.name for i in history.world.instances if i.process.alive and i.state == "starting"]

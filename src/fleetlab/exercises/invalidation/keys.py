@@ -146,8 +146,7 @@ def as_agreed(history: History) -> str | None:
     return None
 
 
-@neighbours.must("FLUSHED", "what others keep in this Redis stays")
-@two_releases.must("FLUSHED", "what others keep in this Redis stays")
+@keys.must("FLUSHED", "what others keep in this Redis stays", neighbours, two_releases)
 def others_keys_stay(history: History) -> str | None:
     return None if history.result[-1] else f"{SESSION} is gone from Redis: Ann is logged out, as is everybody."
 

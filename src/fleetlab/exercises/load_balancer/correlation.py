@@ -130,10 +130,14 @@ def _order_together(world: World, name: str) -> None:
 # Invariants, the most telling first
 
 
-@one_after_the_other.must("UNANSWERED", "every order is answered with 200")
-@bob_is_under_way.must("UNANSWERED", "every order is answered with 200")
-@both_at_once.must("UNANSWERED", "every order is answered with 200")
-@both_in_the_background.must("UNANSWERED", "every order is answered with 200")
+@correlation.must(
+    "UNANSWERED",
+    "every order is answered with 200",
+    one_after_the_other,
+    bob_is_under_way,
+    both_at_once,
+    both_in_the_background,
+)
 def all_answered(history: History) -> str | None:
     """Say which order was refused, or failed."""
     for request in history.sent:
@@ -183,8 +187,12 @@ def ids_are_kept(history: History) -> str | None:
     return None
 
 
-@one_after_the_other.must("LOST-IN-BACKGROUND", "what is done after the answer carries the id of the order as well")
-@bob_is_under_way.must("LOST-IN-BACKGROUND", "what is done after the answer carries the id of the order as well")
+@correlation.must(
+    "LOST-IN-BACKGROUND",
+    "what is done after the answer carries the id of the order as well",
+    one_after_the_other,
+    bob_is_under_way,
+)
 def background_has_ids(history: History) -> str | None:
     """Say which line of the thread, or of whom it called, has no id or one that no order has."""
     for line in lines_of(history):
@@ -210,10 +218,12 @@ def nobody_waits(history: History) -> str | None:
     return None
 
 
-@bob_is_under_way.must("MIXED-UP", "a line carries the id of the order that it is about, also while orders overlap")
-@both_at_once.must("MIXED-UP", "a line carries the id of the order that it is about, also while orders overlap")
-@both_in_the_background.must(
-    "MIXED-UP", "a line carries the id of the order that it is about, also while orders overlap"
+@correlation.must(
+    "MIXED-UP",
+    "a line carries the id of the order that it is about, also while orders overlap",
+    bob_is_under_way,
+    both_at_once,
+    both_in_the_background,
 )
 def own_ids(history: History) -> str | None:
     """Say which line carries the id of another order."""

@@ -246,8 +246,7 @@ _must("WRONG-HEADER", "a rule's headers match by name in any case, and by their 
 _must("PRECEDENCE", "host goes before path, path before method, method before the number of headers")
 
 
-@the_other_way_round.must("ORDER", "the order of the rules changes nothing")
-@shuffled.must("ORDER", "the order of the rules changes nothing")
+@routes.must("ORDER", "the order of the rules changes nothing", the_other_way_round, shuffled)
 def whatever_the_order(history: History) -> str | None:
     """Return which request goes elsewhere if the same rules are listed in another order."""
     wrong = _astray(history, *dict.fromkeys(probe.id for probe in PROBES))

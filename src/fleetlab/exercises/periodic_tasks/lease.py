@@ -150,8 +150,12 @@ def a_holder_dies(world: World, app: Any) -> Any:
 # Invariants, the most telling first
 
 
-@asleep_for_a_round.must("TWO-AT-ONCE", "as long as nothing goes wrong, one instance at a time asks the warehouse")
-@back_in_the_next_round.must("TWO-AT-ONCE", "as long as nothing goes wrong, one instance at a time asks the warehouse")
+@outlive_the_lease.must(
+    "TWO-AT-ONCE",
+    "as long as nothing goes wrong, one instance at a time asks the warehouse",
+    asleep_for_a_round,
+    back_in_the_next_round,
+)
 @three_rounds.must("TWO-AT-ONCE", "whatever their clocks say, one instance at a time asks the warehouse")
 def one_at_a_time(history: History) -> str | None:
     if history.faults:
@@ -173,8 +177,12 @@ def own_lock(history: History) -> str | None:
     )
 
 
-@asleep_for_a_round.must("STALE-WRITE", "an older list never overwrites the list of a newer holder")
-@back_in_the_next_round.must("STALE-WRITE", "an older list never overwrites the list of a newer holder")
+@outlive_the_lease.must(
+    "STALE-WRITE",
+    "an older list never overwrites the list of a newer holder",
+    asleep_for_a_round,
+    back_in_the_next_round,
+)
 def never_back(history: History) -> str | None:
     for before, after in zip(history.result, history.result[1:], strict=False):
         if after.minute < before.minute:

@@ -159,8 +159,9 @@ def _drain(world: World) -> int:
 # Invariants, the most telling first
 
 
-@one_dies.must("UNANSWERED", "without a fault every request is answered as the contract says")
-@one_is_poison.must("UNANSWERED", "without a fault every request is answered as the contract says")
+@work_queue.must(
+    "UNANSWERED", "without a fault every request is answered as the contract says", one_dies, one_is_poison
+)
 def all_answered(history: History) -> str | None:
     if history.faults:
         return None
@@ -186,8 +187,7 @@ def at_once(history: History) -> str | None:
     return None
 
 
-@one_dies.must("GIVEN-UP", "a fault is no reason to give a job up")
-@one_is_cut_off.must("GIVEN-UP", "a fault is no reason to give a job up")
+@work_queue.must("GIVEN-UP", "a fault is no reason to give a job up", one_dies, one_is_cut_off)
 @one_is_poison.must("GIVEN-UP", "only what can never be done is put aside")
 def not_given_up(history: History) -> str | None:
     failed = [job for heard in history.result[1] for job in heard if job != "x1"]
@@ -195,8 +195,7 @@ def not_given_up(history: History) -> str | None:
     return f"Job {failed[0]} can be done, and stands in GET /failed{why}." if failed else None
 
 
-@one_dies.must("DONE-TWICE", "a job counts once, however often it is handed out")
-@one_is_cut_off.must("DONE-TWICE", "a job counts once, however often it is handed out")
+@work_queue.must("DONE-TWICE", "a job counts once, however often it is handed out", one_dies, one_is_cut_off)
 @both_look.must("DONE-TWICE", "a job counts once, whoever takes it")
 def counted_once(history: History) -> str | None:
     return _too_many(history, OWED)
@@ -215,8 +214,7 @@ def _too_many(history: History, owed: dict[str, int]) -> str | None:
     return None
 
 
-@one_dies.must("STRANDED", "what was handed out and not acknowledged is taken over")
-@one_is_cut_off.must("STRANDED", "what was handed out and not acknowledged is taken over")
+@work_queue.must("STRANDED", "what was handed out and not acknowledged is taken over", one_dies, one_is_cut_off)
 def taken_over(history: History) -> str | None:
     lost, held = _lost(history), holders(history.world)
     if lost and held:

@@ -94,10 +94,7 @@ def same_timer(history: History) -> str | None:
     return None
 
 
-@three_wake_up.must("SENT-TWICE", "no customer gets two digests in one hour")
-@one_stands_still.must("SENT-TWICE", "no customer gets two digests in one hour")
-@some_go.must("SENT-TWICE", "no customer gets two digests in one hour")
-@the_long_night.must("SENT-TWICE", "no customer gets two digests in one hour")
+@once_per_period.must("SENT-TWICE", "no customer gets two digests in one hour")
 def nobody_twice(history: History) -> str | None:
     for sent in history.result:
         again = twice(sent)
@@ -106,9 +103,9 @@ def nobody_twice(history: History) -> str | None:
     return None
 
 
-@three_wake_up.must("LEFT-OUT", "where some get the digest of an hour, all customers do")
-@one_stands_still.must("LEFT-OUT", "where some get the digest of an hour, all customers do")
-@some_go.must("LEFT-OUT", "where some get the digest of an hour, all customers do")
+@once_per_period.must(
+    "LEFT-OUT", "where some get the digest of an hour, all customers do", three_wake_up, one_stands_still, some_go
+)
 def nobody_left_out(history: History) -> str | None:
     for sent in history.result:
         missing = without(sent)
@@ -118,8 +115,7 @@ def nobody_left_out(history: History) -> str | None:
     return None
 
 
-@three_wake_up.must("NOBODY", "each hour somebody sends the digest")
-@one_stands_still.must("NOBODY", "each hour somebody sends the digest")
+@once_per_period.must("NOBODY", "each hour somebody sends the digest", three_wake_up, one_stands_still)
 def somebody(history: History) -> str | None:
     return None if history.result[0] else "Three instances woke between 10:10 and 10:11, and nobody sent the digest."
 

@@ -200,9 +200,7 @@ def one_letter_a_slot(history: History) -> str | None:
     return _twice(letters(history.world, 0, SLOT)) or _twice(letters(history.world, SLOT, HOUR))
 
 
-@called_twice.must("SENT-TWICE", "each customer gets one letter a slot")
-@one_dies.must("SENT-TWICE", "each customer gets one letter a slot")
-@one_is_cut_off.must("SENT-TWICE", "each customer gets one letter a slot")
+@trigger_endpoint.must("SENT-TWICE", "each customer gets one letter a slot", called_twice, one_dies, one_is_cut_off)
 def one_letter(history: History) -> str | None:
     return _twice(history.world.mail.sent)
 

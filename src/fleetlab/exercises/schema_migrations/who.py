@@ -151,32 +151,29 @@ def _silent(history: History) -> str | None:
     return None
 
 
-@together.must("LOST-ROWS", "what was in the database before is in it afterwards")
-@beside_the_old.must("LOST-ROWS", "what was in the database before is in it afterwards")
-@taken_back.must("LOST-ROWS", "what was in the database before is in it afterwards")
+@who_migrates.must(
+    "LOST-ROWS", "what was in the database before is in it afterwards", together, beside_the_old, taken_back
+)
 def rows_are_kept(history: History) -> str | None:
     kept = history.result.orders
     return f"There were 3 orders before this release started, and now there are {kept}." if kept != 3 else None
 
 
-@probed.must("TOO-EARLY", "an instance is ready once it can serve, and not before")
-@one_dies.must("TOO-EARLY", "an instance is ready once it can serve, and not before")
-@together.must("TOO-EARLY", "an instance is ready once it can serve, and not before")
+@who_migrates.must("TOO-EARLY", "an instance is ready once it can serve, and not before", probed, one_dies, together)
 def ready_means_ready(history: History) -> str | None:
     early = history.result.early
     return f"{early[0]}." if early else None
 
 
-@together.must("WRONG-TOTALS", "the totals are those of the orders")
-@probed.must("WRONG-TOTALS", "the totals are those of the orders")
-@one_dies.must("WRONG-TOTALS", "the totals are those of the orders")
+@who_migrates.must("WRONG-TOTALS", "the totals are those of the orders", together, probed, one_dies)
 def totals_are_right(history: History) -> str | None:
     wrong = history.result.wrong
     return f"{wrong[0]}." if wrong else None
 
 
-@together.must("TWICE", "the migration runs once, and once more for each instance that dies in it")
-@probed.must("TWICE", "the migration runs once, and once more for each instance that dies in it")
+@who_migrates.must(
+    "TWICE", "the migration runs once, and once more for each instance that dies in it", together, probed
+)
 @one_stands_still.must("TWICE", "the migration runs once, and who stands still in it has not died")
 @one_dies.must("TWICE", "the migration runs once, and once more for each instance that dies in it")
 def migrated_once(history: History) -> str | None:
@@ -219,15 +216,14 @@ def somebody_goes_on(history: History) -> str | None:
     return _silent(history) if history.faults else None
 
 
-@one_stands_still.must("NOT-READY", "every instance starts, and becomes ready when the schema is")
-@together.must("NOT-READY", "every instance starts, and becomes ready when the schema is")
-@probed.must("NOT-READY", "every instance starts, and becomes ready when the schema is")
+@who_migrates.must(
+    "NOT-READY", "every instance starts, and becomes ready when the schema is", one_stands_still, together, probed
+)
 def everybody_gets_ready(history: History) -> str | None:
     return _silent(history)
 
 
-@together.must("UNRECORDED", "the database says which migrations it has had")
-@one_dies.must("UNRECORDED", "the database says which migrations it has had")
+@who_migrates.must("UNRECORDED", "the database says which migrations it has had", together, one_dies)
 def recorded(history: History) -> str | None:
     version = history.result.version
     if version != "0002":

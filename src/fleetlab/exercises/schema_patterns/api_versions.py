@@ -166,16 +166,12 @@ def _looks(history: History, *clients: str) -> Iterator[Sent]:
             yield sent
 
 
-@one_after_another.must("V1-BROKEN", "every client of v1 is answered as before")
-@both_at_once.must("V1-BROKEN", "every client of v1 is answered as before")
-@both_make_it.must("V1-BROKEN", "every client of v1 is answered as before")
+@api_versions.must("V1-BROKEN", "every client of v1 is answered as before")
 def old_clients_are_answered(history: History) -> str | None:
     return _unanswered(history, "v1", "v1-last")
 
 
-@one_after_another.must("V2-BROKEN", "every client of v2 is answered")
-@both_at_once.must("V2-BROKEN", "every client of v2 is answered")
-@both_make_it.must("V2-BROKEN", "every client of v2 is answered")
+@api_versions.must("V2-BROKEN", "every client of v2 is answered")
 def new_clients_are_answered(history: History) -> str | None:
     return _unanswered(history, "v2")
 
@@ -208,8 +204,9 @@ def shape_for_the_new(history: History) -> str | None:
 
 
 @one_after_another.must("DROPPED", "what v1 does not know, v1 does not change")
-@both_at_once.must("DROPPED", "what v1 does not know, v1 does not change, at the same moment too")
-@both_make_it.must("DROPPED", "what v1 does not know, v1 does not change, at the same moment too")
+@api_versions.must(
+    "DROPPED", "what v1 does not know, v1 does not change, at the same moment too", both_at_once, both_make_it
+)
 def nothing_is_dropped(history: History) -> str | None:
     said: dict[int, bool] = {1: False, 2: True}
     for sent in history.sent:
@@ -234,8 +231,12 @@ def each_sees_the_other(history: History) -> str | None:
     return None
 
 
-@both_at_once.must("LOST-WRITE", "whoever comes last, all show the same place, and it is one that was stored")
-@both_make_it.must("LOST-WRITE", "whoever comes last, all show the same place, and it is one that was stored")
+@api_versions.must(
+    "LOST-WRITE",
+    "whoever comes last, all show the same place, and it is one that was stored",
+    both_at_once,
+    both_make_it,
+)
 def one_of_them(history: History) -> str | None:
     shown = [sent for sent in history.sent[-3:] if sent.ok]
     places = {_place(sent.json) for sent in shown}

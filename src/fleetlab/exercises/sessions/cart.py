@@ -92,10 +92,13 @@ def two_tabs(world: World, shop: Any) -> Any:
 # Invariants, the most telling first
 
 
-@one_after_another.must("UNANSWERED", "without a fault every request is answered with 200, that for an empty cart too")
-@half_an_hour.must("UNANSWERED", "without a fault every request is answered with 200, that for an empty cart too")
-@looking_while_adding.must("UNANSWERED", "without a fault every request is answered with 200")
-@two_tabs.must("UNANSWERED", "without a fault every request is answered with 200")
+@shared_cart.must(
+    "UNANSWERED",
+    "without a fault every request is answered with 200, that for an empty cart too",
+    one_after_another,
+    half_an_hour,
+)
+@shared_cart.must("UNANSWERED", "without a fault every request is answered with 200", looking_while_adding, two_tabs)
 def all_answered(history: History) -> str | None:
     for request in history.sent:
         if (request.ok and field(request.response, "cart") is None) or 400 <= request.status < 500:
@@ -125,8 +128,7 @@ def none_lost_with_an_instance(history: History) -> str | None:
     return _lost(history, history.result[0])
 
 
-@looking_while_adding.must("LOST-ITEM", "every item that was acknowledged is in the cart")
-@two_tabs.must("LOST-ITEM", "every item that was acknowledged is in the cart")
+@shared_cart.must("LOST-ITEM", "every item that was acknowledged is in the cart", looking_while_adding, two_tabs)
 def nothing_lost(history: History) -> str | None:
     return _lost(history, history.result)
 

@@ -146,8 +146,9 @@ def _told_paid(history: History) -> set[str]:
 
 
 @in_turn.must("CHARGED-TWICE", "a payment that is sent again is charged once")
-@two_answers_at_once.must("CHARGED-TWICE", "a payment that arrives twice at once is charged once")
-@twice_at_once.must("CHARGED-TWICE", "a payment that arrives twice at once is charged once")
+@pay_once.must(
+    "CHARGED-TWICE", "a payment that arrives twice at once is charged once", two_answers_at_once, twice_at_once
+)
 @no_answer.must("CHARGED-TWICE", "a payment that is sent again because no answer came is charged once")
 @slow_provider.must("CHARGED-TWICE", "a charge that takes effect late is the same charge")
 def once(history: History) -> str | None:
@@ -174,10 +175,12 @@ def both(history: History) -> str | None:
 
 @in_turn.must("UNANSWERED", "without a fault every payment is answered with 200")
 @slow_provider.must("UNANSWERED", "a provider that does not answer is no error of the shop's: 503, and try again")
-@two_answers_at_once.must(
-    "UNANSWERED", "without a fault a payment is answered with 200, or with 409 while it is under way"
+@pay_once.must(
+    "UNANSWERED",
+    "without a fault a payment is answered with 200, or with 409 while it is under way",
+    two_answers_at_once,
+    twice_at_once,
 )
-@twice_at_once.must("UNANSWERED", "without a fault a payment is answered with 200, or with 409 while it is under way")
 def answered(history: History) -> str | None:
     for request in history.sent:
         if request.status == 500 or (history.world.now < MINUTE and not request.ok and request.status != 409):
@@ -198,8 +201,7 @@ def nobody_waits(history: History) -> str | None:
     )
 
 
-@two_answers_at_once.must("STUCK", "a payment goes through in the end")
-@twice_at_once.must("STUCK", "a payment goes through in the end")
+@pay_once.must("STUCK", "a payment goes through in the end", two_answers_at_once, twice_at_once)
 @no_answer.must("STUCK", "a payment goes through in the end, whoever died")
 @slow_provider.must("STUCK", "a payment goes through in the end")
 def gets_through(history: History) -> str | None:
@@ -210,10 +212,9 @@ def gets_through(history: History) -> str | None:
     return None
 
 
-@two_answers_at_once.must("NOT-CHARGED", "who is told that it is paid has paid")
-@twice_at_once.must("NOT-CHARGED", "who is told that it is paid has paid")
-@no_answer.must("NOT-CHARGED", "who is told that it is paid has paid")
-@slow_provider.must("NOT-CHARGED", "who is told that it is paid has paid")
+@pay_once.must(
+    "NOT-CHARGED", "who is told that it is paid has paid", two_answers_at_once, twice_at_once, no_answer, slow_provider
+)
 def really(history: History) -> str | None:
     provider, _ = history.result
     told = len(_told_paid(history))
@@ -224,10 +225,14 @@ def really(history: History) -> str | None:
 
 
 @in_turn.must("WRONG-BOOKS", "the shop's books say on every instance what the provider has taken")
-@two_answers_at_once.must("WRONG-BOOKS", "the shop's books say what the provider has taken")
-@twice_at_once.must("WRONG-BOOKS", "the shop's books say what the provider has taken")
-@no_answer.must("WRONG-BOOKS", "the shop's books say what the provider has taken")
-@slow_provider.must("WRONG-BOOKS", "the shop's books say what the provider has taken")
+@pay_once.must(
+    "WRONG-BOOKS",
+    "the shop's books say what the provider has taken",
+    two_answers_at_once,
+    twice_at_once,
+    no_answer,
+    slow_provider,
+)
 def books(history: History) -> str | None:
     provider, told = history.result
     taken = provider.taken("ada")

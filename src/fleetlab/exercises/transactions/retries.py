@@ -247,9 +247,9 @@ def no_storm(history: History) -> str | None:
     return None
 
 
-@a_long_outage.must("LOST-ORDER", "an order that was acknowledged is in the database")
-@no_reply.must("LOST-ORDER", "an order that was acknowledged is in the database")
-@the_server_says_no.must("LOST-ORDER", "an order that was acknowledged is in the database")
+@retry_transient.must(
+    "LOST-ORDER", "an order that was acknowledged is in the database", a_long_outage, no_reply, the_server_says_no
+)
 def none_lost(history: History) -> str | None:
     stored = dict(history.result[0])
     for request, number, item in _orders(history):

@@ -223,8 +223,9 @@ def true(history: History) -> str | None:
     return None
 
 
-@without_faults.must("TURNED-AWAY", "a trip for which there is a seat, a room and money takes place")
-@slow_but_alive.must("TURNED-AWAY", "a trip for which there is a seat, a room and money takes place")
+@saga.must(
+    "TURNED-AWAY", "a trip for which there is a seat, a room and money takes place", without_faults, slow_but_alive
+)
 def booked(history: History) -> str | None:
     if history.result[0].state != "booked":
         return "There were a seat, a room and money for t1, and it was refused."

@@ -145,9 +145,7 @@ def nobody_waits(history: History) -> str | None:
     return None
 
 
-@in_turn.must("BELOW-ZERO", "no more is taken than there is")
-@two_at_once.must("BELOW-ZERO", "no more is taken than there is")
-@not_enough_for_both.must("BELOW-ZERO", "no more is taken than there is")
+@optimistic.must("BELOW-ZERO", "no more is taken than there is", in_turn, two_at_once, not_enough_for_both)
 def enough(history: History) -> str | None:
     stock, taken = history.result[0], _taken(history)
     if taken > stock:
@@ -157,9 +155,9 @@ def enough(history: History) -> str | None:
 
 @in_turn.must("LOST-CHANGE", "what was taken is gone, on every instance")
 @an_instance_dies.must("LOST-CHANGE", "what was taken is gone")
-@two_at_once.must("LOST-CHANGE", "every change that was acknowledged is there")
-@not_enough_for_both.must("LOST-CHANGE", "every change that was acknowledged is there")
-@one_wants_too_much.must("LOST-CHANGE", "every change that was acknowledged is there")
+@optimistic.must(
+    "LOST-CHANGE", "every change that was acknowledged is there", two_at_once, not_enough_for_both, one_wants_too_much
+)
 @one_stands_still.must("LOST-CHANGE", "every change that was acknowledged is there, whoever stands still")
 @six_at_once.must("LOST-CHANGE", "every change that was acknowledged is there")
 def nothing_lost(history: History) -> str | None:
@@ -170,11 +168,9 @@ def nothing_lost(history: History) -> str | None:
     return None
 
 
-@in_turn.must("TURNED-AWAY", "who asks for no more than there is gets it")
-@two_at_once.must("TURNED-AWAY", "who asks for no more than there is gets it")
+@optimistic.must("TURNED-AWAY", "who asks for no more than there is gets it", in_turn, two_at_once)
 @not_enough_for_both.must("TURNED-AWAY", "one of two gets the last ones")
-@one_wants_too_much.must("TURNED-AWAY", "who asks for no more than there is gets it")
-@six_at_once.must("TURNED-AWAY", "who asks for no more than there is gets it")
+@optimistic.must("TURNED-AWAY", "who asks for no more than there is gets it", one_wants_too_much, six_at_once)
 def nobody_turned_away(history: History) -> str | None:
     stock = history.result[0]
     away = [request for request in _bought(history) if request.status == 409]
@@ -184,10 +180,14 @@ def nobody_turned_away(history: History) -> str | None:
     return None
 
 
-@in_turn.must("UNANSWERED", "without a fault everybody is told: 200, or 409 where there is not enough")
-@two_at_once.must("UNANSWERED", "without a fault everybody is told: 200, or 409 where there is not enough")
-@not_enough_for_both.must("UNANSWERED", "without a fault everybody is told: 200, or 409 where there is not enough")
-@six_at_once.must("UNANSWERED", "without a fault everybody is told: 200, or 409 where there is not enough")
+@optimistic.must(
+    "UNANSWERED",
+    "without a fault everybody is told: 200, or 409 where there is not enough",
+    in_turn,
+    two_at_once,
+    not_enough_for_both,
+    six_at_once,
+)
 def everybody_is_told(history: History) -> str | None:
     for request in history.sent:
         told = whole(field(request.response, "left"))
@@ -196,10 +196,7 @@ def everybody_is_told(history: History) -> str | None:
     return None
 
 
-@in_turn.must("DONE-TWICE", "a change happens once")
-@two_at_once.must("DONE-TWICE", "a change happens once")
-@not_enough_for_both.must("DONE-TWICE", "a change happens once")
-@six_at_once.must("DONE-TWICE", "a change happens once")
+@optimistic.must("DONE-TWICE", "a change happens once", in_turn, two_at_once, not_enough_for_both, six_at_once)
 def once(history: History) -> str | None:
     stock, taken = history.result[0], _taken(history)
     for left in history.result[1]:
