@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -51,10 +52,19 @@ def verdict(name: str, answer: Any) -> Verdict:
 
 
 def cases(kind: str) -> list[Any]:
-    """Return each wrong or each right answer with the exercise that it answers."""
+    """Return each wrong or each right answer with the exercise that it answers; on a learner's machine a selection."""
+    chosen = getattr if os.environ.get("CI") else few
     return [
-        pytest.param(name, answer, id=f"{name}.{answer}") for name in NAMES for answer in getattr(answers(name), kind)
+        pytest.param(name, answer, id=f"{name}.{answer}") for name in NAMES for answer in chosen(answers(name), kind)
     ]
+
+
+def few(module: ModuleType, kind: str) -> list[str]:
+    """Return the first wrong answer of each id, or the first three right ones."""
+    found: dict[str, Any] = getattr(module, kind)
+    if kind == "RIGHT":
+        return list(found)[:3]
+    return list({expected: name for name, (_, expected) in reversed(found.items())}.values())[::-1]
 
 
 def deviations(name: str, answer: Any) -> int:
@@ -102,33 +112,53 @@ def test_every_invariant_can_fail(name: str) -> None:
     assert declared - hit == set()
 
 
-AGAIN = """
+ELSEWHERE = """
 import importlib, json, sys
 from fleetlab.exercises.search import read_ticket
 from fleetlab.exercises.stage import Stage
-name, answer, token = sys.argv[1:]
-module = importlib.import_module(f"answers.{name}")
-lesson, attribute = name.split(".")
-judge = getattr(importlib.import_module(f"fleetlab.exercises.{lesson}"), attribute)
-number, made = read_ticket(judge.key, token)
-scenario, factory = judge.scenarios[number], module.WRONG[answer][0]
-_, wrong, _ = scenario.strategy.replay(Stage(scenario, factory), made)
-print(json.dumps({"id": f"{judge.prefix}-{wrong.id}", "trace": str(judge.replay(token, factory))}))
+for line in sys.stdin:
+    name, answer, token = json.loads(line)
+    module = importlib.import_module(f"answers.{name}")
+    lesson, attribute = name.split(".")
+    judge = getattr(importlib.import_module(f"fleetlab.exercises.{lesson}"), attribute)
+    number, made = read_ticket(judge.key, token)
+    scenario, factory = judge.scenarios[number], module.WRONG[answer][0]
+    _, wrong, _ = scenario.strategy.replay(Stage(scenario, factory), made)
+    told = {"id": f"{judge.prefix}-{wrong.id}", "trace": str(judge.replay(token, factory))}
+    print(json.dumps(told), flush=True)
 """
+"""What a second process does: it reads a name, an answer and a token a line, and says what came of the replay."""
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Callable[..., dict[str, str]]]:
+    """Return a function that replays tokens in another process, one for all exercises, with a hash seed of its own."""
+    environment = {**os.environ, "PYTHONHASHSEED": "4321", "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+    command = [sys.executable, "-c", ELSEWHERE]
+    with subprocess.Popen(
+        command, env=environment, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def replay(*words: str) -> dict[str, str]:
+            process.stdin.write(json.dumps(words) + "\n")
+            process.stdin.flush()
+            told: dict[str, str] = json.loads(process.stdout.readline())
+            return told
+
+        yield replay
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_token_shows_the_same_failure_in_another_process(name: str) -> None:
-    """A replay token gives the same id and the same trace in a fresh process, with a hash seed of its own."""
+def test_token_shows_the_same_failure_in_another_process(name: str, elsewhere: Callable[..., dict[str, str]]) -> None:
+    """A replay token gives the same id and the same trace in another process, with a hash seed of its own."""
     answer = answers(name).REPLAYED
     factory = answers(name).WRONG[answer][0]
     found = verdict(name, factory)
     assert len(found.token) <= 20
-    environment = {**os.environ, "PYTHONHASHSEED": "4321", "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
-    command = [sys.executable, "-c", AGAIN, name, answer, found.token]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == {"id": found.id, "trace": str(exercise(name).replay(found.token, factory))}
+    here = str(exercise(name).replay(found.token, factory))
+    assert elsewhere(name, answer, found.token) == {"id": found.id, "trace": here}
 
 
 def cell(name: str, form: str) -> Any:
@@ -166,10 +196,3 @@ def test_lab_holds_the_stub(name: str) -> None:
         exercise(name).check(stub)
     assert raised.value.id == expected.id
     assert raised.value.verdict.sentence == expected.sentence
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_solution_passes(name: str) -> None:
-    """The course's own answer passes."""
-    found = exercise(name).verdict(cell(name, "solution"))
-    assert found.outcome == PASSED, str(found)
