@@ -2,7 +2,8 @@
 
 A module there is named after its exercise, its folder after the lesson, and holds `STUB = (factory, id)`,
 `WRONG = {name: (factory, id)}`, `RIGHT = {name: factory}`, and `REPLAYED`, the name of a wrong answer whose replay
-token is tried in fresh processes. How many of them there are, and what hints give away, is for `make lint` to say.
+token is tried in another process. A learner's `make test` judges a selection of them; with `CI` set all are judged.
+How many there are, and what hints give away, is for `make lint` to say.
 """
 
 from __future__ import annotations
