@@ -77,6 +77,14 @@ class Actor:
         self.run(lambda c: c.rollback())
 
 
+def columns(actor: Actor, table: str) -> set[tuple[str, bool]]:
+    """Return the names of a table's columns, and whether they may be NULL."""
+    found: list[set[tuple[str, bool]]] = []
+    actor.run(lambda db: found.append({(c["name"], c["nullable"]) for c in sa.inspect(db).get_columns(table)}))
+    actor.rollback()
+    return found[0]
+
+
 def _rows(result: sa.CursorResult[Any]) -> Any:
     """Return the rows of a result, or how many rows it changed."""
     return [tuple(row) for row in result] if result.returns_rows else result.rowcount

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import database_fixtures
+import pytest
 import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-
-from fleetlab.course.authoring import Target, notebook
+from course_sources import sources
 
 database_server, database_stage = database_fixtures.database_server, database_fixtures.database_stage
 database_sim, database_fake = database_fixtures.database_sim, database_fixtures.database_fake
-Actor, Stage = database_fixtures.Actor, database_fixtures.Stage
+Actor, Stage, columns = database_fixtures.Actor, database_fixtures.Stage, database_fixtures.columns
 
-LESSONS = Path(__file__).parents[2] / "lessons"
-LESSON = LESSONS / "notebooks" / "10_2_schema_patterns.md"
-SOLUTION = LESSONS / "solutions" / "10_2_schema_patterns.md"
+LESSON, SOLUTION, LAB = (("10_2_schema_patterns", form) for form in ("lesson", "solution", "lab"))
 ITEMS = (
     "CREATE TABLE items (id INTEGER PRIMARY KEY, place TEXT NOT NULL)",
     "INSERT INTO items VALUES (1, 'A-7'), (2, 'B-12'), (3, 'C-30')",
@@ -28,13 +25,11 @@ ITEMS = (
 PLACES = [(1, "A-7"), (2, "B-12"), (3, "C-30")]
 
 
-def written(path: Path) -> dict[str, Any]:
+def written(source: tuple[str, str]) -> dict[str, Any]:
     """Return what a source's cells define of migrations and SQL: functions that use `op`, and constants."""
-    kept: list[ast.stmt] = []
-    for cell in notebook(path.read_text("utf-8"), Target(path.name, "solution", "nowhere.ipynb", False)).cells:
-        kept += [node for node in ast.parse(cell.source).body if is_kept(node)] if cell.cell_type == "code" else []
+    (code,) = [code for *found, code in sources() if tuple(found) == source]
     space: dict[str, Any] = {}
-    exec(compile(ast.Module(kept, []), path.name, "exec"), space)
+    exec(compile(ast.Module([node for node in ast.parse(code).body if is_kept(node)], []), source[0], "exec"), space)
     return space
 
 
@@ -43,8 +38,13 @@ def is_kept(node: ast.stmt) -> bool:
     if isinstance(node, ast.Import | ast.ImportFrom):
         return "alembic" in ast.unparse(node) or "sqlalchemy" in ast.unparse(node)
     if isinstance(node, ast.FunctionDef):
-        return "op." in ast.unparse(node) and not node.args.args
+        return uses_op(node) and not node.args.args
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper()
+
+
+def uses_op(node: ast.AST) -> bool:
+    """Tell whether something calls a function of Alembic's `op`."""
+    return any(isinstance(part, ast.Attribute) and ast.unparse(part.value) == "op" for part in ast.walk(node))
 
 
 def migrate(actor: Actor, change: Callable[[], Any]) -> None:
@@ -56,14 +56,6 @@ def migrate(actor: Actor, change: Callable[[], Any]) -> None:
 
     actor.run(act)
     actor.commit()
-
-
-def columns(actor: Actor, table: str) -> set[tuple[str, bool]]:
-    """Return the names of a table's columns, and whether they may be NULL."""
-    found: list[set[tuple[str, bool]]] = []
-    actor.run(lambda db: found.append({(c["name"], c["nullable"]) for c in sa.inspect(db).get_columns(table)}))
-    actor.rollback()
-    return found[0]
 
 
 def test_lesson_up_and_down(database_stage: Stage) -> None:
@@ -145,7 +137,62 @@ def test_backfill_of_the_lab(database_stage: Stage) -> None:
 
 def test_the_lesson_and_the_lab_have_four_migrations_each() -> None:
     """They are found where the cells define them."""
-    assert [[up.__name__ for up, _ in written(path)["MIGRATIONS"]] for path in (LESSON, SOLUTION)] == [
+    assert [[up.__name__ for up, _ in written(source)["MIGRATIONS"]] for source in (LESSON, SOLUTION)] == [
         ["expand", "fill", "loosen", "contract"],
         ["expand", "migrate", "loosen", "contract"],
     ]
+
+
+OTHER_SALE = "UPDATE orders SET product = 'soap' WHERE id = 1"
+ALONE = {
+    "rename": ([], ["id", "product"], [(1, "tea"), (2, "milk"), (3, "salt")]),
+    "fill_empty": (
+        ["expand", OTHER_SALE],
+        ["id", "item", "product?"],
+        [(1, "tea", "soap"), (2, "milk", "milk"), (3, "salt", "salt")],
+    ),
+    "loosen_in_batch": (
+        ["expand", "fill"],
+        ["id", "item?", "product"],
+        [(1, "tea", "tea"), (2, "milk", "milk"), (3, "salt", "salt")],
+    ),
+}
+"""The lesson's migrations that are in no pair: what comes before, and which columns (`?` may be NULL) and rows then."""
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_migrations_of_the_lesson_without_a_way_back(database_stage: Stage, name: str) -> None:
+    """Each changes what it says of a table with three orders."""
+    lesson, ada = written(LESSON), database_stage.actor()
+    before, after, rows = ALONE[name]
+    migrate(ada, lesson["create"])
+    for step in before:
+        migrate(ada, lesson[step] if step in lesson else lambda step=step: lesson["op"].execute(step))
+    migrate(ada, lesson[name])
+    assert sorted(column + "?" * nullable for column, nullable in columns(ada, "orders")) == after
+    assert ada.run("SELECT * FROM orders ORDER BY id") == rows
+
+
+def test_split_of_the_lab(database_stage: Stage) -> None:
+    """What the lab begins with, all in one release, divides the places of three items."""
+    ada = database_stage.actor()
+    for statement in ITEMS:
+        ada.run(statement)
+    ada.commit()
+    migrate(ada, written(LAB)["split"])
+    assert ada.run("SELECT id, aisle, shelf FROM items ORDER BY id") == [(1, "A", 7), (2, "B", 12), (3, "C", 30)]
+    assert columns(ada, "items") == {("id", False), ("aisle", False), ("shelf", False)}
+
+
+def test_every_migration_is_run() -> None:
+    """A function with `op` that a lesson, a solution, a lab or an exercise gains is one that a test here runs."""
+    run = {(*LAB, "split"), *((*LESSON, name) for name in ("create", *ALONE))}
+    for source in (LESSON, SOLUTION):
+        run |= {(*source, change.__name__) for pair in written(source)["MIGRATIONS"] for change in pair}
+    found = {
+        (*source, node.name)
+        for *source, code in sources()
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.FunctionDef) and uses_op(node)
+    }
+    assert found == run
