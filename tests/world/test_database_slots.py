@@ -51,6 +51,37 @@ def test_a_new_world_has_the_default_limits(database_fake):
     assert (slots.max_connections, slots.attempts, slots.peak, bool(database_fake.mishaps)) == (100, 0, 0, False)
 
 
+def test_a_handshake_takes_its_time():
+    """Whoever opens a connection waits for it, once a connection; a killed one stops waiting, a new world forgets."""
+    world = World(seed=1)
+    world.database.handshake = 0.5
+    engine = world.database.engine(pool_size=1)
+    began = world.now
+    for _ in range(2):
+        world.call(lambda: engine.connect().close())
+    assert world.now - began == pytest.approx(0.5, abs=0.05)
+    world.database.attach(world.sim, world.network)
+    assert world.database.handshake == 0.0
+
+
+def test_a_server_that_goes_down_during_the_handshake():
+    """Whoever is in the middle of it is refused."""
+    world = World(seed=1)
+    world.database.handshake = 2.0
+    engine, said = world.database.engine(), []
+
+    def connect():
+        with pytest.raises(sa.exc.OperationalError) as call:
+            engine.connect()
+        said.append(str(call.value.orig))
+
+    world.spawn(connect)
+    world.run(1)
+    world.database.outage(5)
+    world.run(2)
+    assert "Connection refused" in said[0]
+
+
 def own_engine(env):
     """Return an app with a pool of its own size, made as any application makes it."""
     app = Flask("shop")

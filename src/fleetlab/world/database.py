@@ -12,6 +12,7 @@ import psycopg
 import sqlalchemy
 
 from fleetlab.sim import Process, Simulation, WaitQueue, current_task
+from fleetlab.sim.clocks import sleep
 from fleetlab.sim.kernel import STORE_LATENCY
 from fleetlab.sim.locks import virtual
 from fleetlab.sim.schedule import Latency
@@ -40,8 +41,8 @@ CONNECT_PATIENCE = 130.0
 class Database:
     """The database server of a world: engines for its processes, outages, and a reset that costs microseconds.
 
-    `slots` holds `max_connections` and its kin, which a lesson may change; `errors` counts the errors that clients were
-    given, by SQLSTATE.
+    `slots` holds `max_connections` and its kin, and `handshake` how many virtual seconds it takes to open a connection:
+    a lesson may change both. `errors` counts the errors that clients were given, by SQLSTATE.
     """
 
     read_only = False
@@ -75,6 +76,7 @@ class Database:
         self._pids = 0
         self.followers: list[Replica] = []
         self.slots.renew()
+        self.handshake = 0.0
         self.mishaps = Mishaps()
         self.errors: Counter[str] = Counter()
         self.lock = Lock(f"the write lock of the {self.name}")
@@ -132,6 +134,8 @@ class Database:
         if task is not None and task.doomed:
             task.sim.die(task)
         self.slots.attempts += 1
+        if self.handshake and task is not None:
+            sleep(self.handshake)
         lane = process.name if process is not None else task.lane if task is not None else ""
         state = self.state(lane)
         if state == "partition" and not self.wait_for_network(lane, login.patience):
