@@ -410,3 +410,14 @@ def test_an_outage_of_a_deployment_refuses_at_once(world):
     with pytest.raises(httpx.ConnectError, match="shop refuses connections: outage"):
         world.client().get("/")
     assert world.now < 0.01
+
+
+def test_a_slow_way_to_a_service_is_waited_for() -> None:
+    """A request takes as long as the way to its service, and the way to another one stays short."""
+    world = World(seed=1)
+    for name in ("shop", "stock"):
+        world.deploy(lambda env: Flask(env.name), instances=1, name=name)
+    world.network.slow("stock", 2.0, 2.0)
+    for name in ("shop", "stock"):
+        world.client("ada", base_url=f"http://{name}").get("/")
+    assert [sent.seconds > 2 for sent in world.sent] == [False, True]

@@ -77,6 +77,13 @@ def test_latencies_can_be_set(network):
     assert network.latency["redis"] == (0.5, 0.5)
 
 
+def test_way_to_one_service_can_be_slow(network):
+    """A deployment has bounds of its own, and those of every hop where it has none."""
+    network.slow("http", 0.1, 0.1)
+    network.slow("stock", 2.0, 2.0)
+    assert [network.hop(name) for name in ("stock", "shop")] == [(2.0, 2.0), (0.1, 0.1)]
+
+
 def test_listeners_hear_of_changes(network):
     """Whoever registered is told, in order."""
     heard = []

@@ -105,7 +105,7 @@ class Transport(httpx.BaseTransport):
     def _send(self, request: httpx.Request, sender: str, path: str) -> httpx.Response:
         deployment, world = self._find(request), self.world
         name = deployment.name
-        what, latency = f"{request.method} {path}", world.network.latency["http"]
+        what, latency = f"{request.method} {path}", world.network.hop(name)
         touches = ("http", sender if deployment.balancer.fair else "*", "w")
         record = step(what, touches, to=name, kind="request", latency=latency)
         assert record is not None

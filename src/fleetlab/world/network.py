@@ -66,8 +66,15 @@ class Network:
         self._changed(name, "outage", "out of reach", until=until)
 
     def slow(self, to: Any, low: float, high: float) -> None:
-        """Let calls to `to` take between `low` and `high` virtual seconds from now on."""
+        """Let calls to `to` take between `low` and `high` virtual seconds from now on.
+
+        `to` is a store, a deployment (the way to it; the way back stays as it is), or "http" for every hop.
+        """
         self.latency[_name(to)] = (low, high)
+
+    def hop(self, service: str) -> Latency:
+        """Return the bounds of one request to a deployment: its own where it has some, or those of every hop."""
+        return self.latency[service if service in self.latency else "http"]
 
     def on_change(self, listener: Callable[[str], None]) -> None:
         """Call `listener` with "partition", "heal" or "outage" at each change, in the order of registration."""
