@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .http import Client
-from .proxy import Kept, Way, cached
+from .http_cache import Way, cached
+from .kept import Kept
 
 if TYPE_CHECKING:
     from .world import World
@@ -18,5 +19,5 @@ def browser(world: World, name: str | None = None, **options: Any) -> Client:
     keeps by URL, whoever is logged in.
     """
     client = world.client(name, **options)
-    client._transport = cached(Way(client._transport), Kept(), shared=False)
+    client._transport = cached(Way(client._transport), Kept(shared=False))
     return client
