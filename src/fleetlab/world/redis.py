@@ -15,8 +15,11 @@ from fleetlab.sim.kernel import STORE_LATENCY
 from fleetlab.sim.locks import virtual
 from fleetlab.sim.process import stream
 
+from . import amounts
 from .network import Network
 from .redis_client import Client, Pool
+from .redis_memory import POLICIES, Memory
+from .redis_replica import LAG, Replica
 from .redis_store import Store
 from .redis_wire import Connection
 
@@ -100,6 +103,35 @@ class RedisServer:
             for db in self._store.dbs.values():
                 db.clear()
             self._store.forget_scripts()
+
+    def replicate(self, lag: float = LAG) -> None:
+        """Have a replica from now on, asynchronous: a write arrives there `lag` virtual seconds after its effect."""
+        self._store.replica = Replica(self._store, amounts.seconds(lag, "replicate(lag)"))
+
+    def failover(self, seconds: float = 0.0) -> None:
+        """Lose the primary: after `seconds` out of reach the replica serves in its place, under the same name.
+
+        Writes of its last `lag` seconds are gone, acknowledged or not; what had a time to live keeps its end.
+        Connections break, and clients connect again by themselves. The old primary is the replica from then on.
+        Raises RuntimeError where there is no replica.
+        """
+        seconds = amounts.seconds(seconds, "failover(seconds)")
+        if self._store.replica is None:
+            raise RuntimeError(f"{self.name} has no replica that could take over: call replicate(lag) before.")
+        if seconds:
+            self._store.network.outage(self.name, seconds)
+        self._store.fail_over()
+        if self._store.sim.trace.enabled:
+            self._store.sim.trace.add(self._store.sim.now, self.name, "note", "fails over to its replica")
+
+    def maxmemory(self, keys: int, policy: str = "noeviction") -> None:
+        """Hold `keys` keys at most from now on; `policy` says what becomes of the rest, by the words of Redis.
+
+        Raises ValueError for no number of keys, and for a policy that is not simulated.
+        """
+        if policy not in POLICIES:
+            raise ValueError(f"maxmemory(policy) is one of {', '.join(POLICIES)}, not {policy!r:.40}.")
+        self._store.memory = Memory(self._store, amounts.whole(keys, "maxmemory(keys)", least=1), policy)
 
     def disconnect(self, process: Process) -> None:
         """Close every connection of `process`: its watches, subscriptions, MULTI and blocked commands are gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from fakeredis import _socket
@@ -13,8 +14,10 @@ from fakeredis._commands import Signature
 from fakeredis._core import CommandItem
 from fakeredis._helpers import OK, NoResponse, SimpleError, SimpleString, current_time
 from fakeredis._msgs import WRONGTYPE_MSG
-from fakeredis.model import ZSet
+from fakeredis.model import ZSet, get_command_info
 from fakeredis.model._stream import StreamEntryKey
+
+from .redis_memory import OOM
 
 if TYPE_CHECKING:
     from .redis_store import Store
@@ -54,6 +57,9 @@ class Corrected(FakeSocket):  # type: ignore[misc]
 
     def _name_to_func(self, name: str) -> tuple[Any, Signature]:
         """Return the function for a command: ours where fakeredis' own is not faithful."""
+        memory = self._server.memory
+        if memory is not None and memory.full and _may_grow(name.encode(), self._queueing):
+            raise SimpleError(OOM)
         if name in _OWN:
             return getattr(self, _OWN[name].func_name), _OWN[name]
         return super()._name_to_func(name)  # type: ignore[no-any-return]
@@ -162,10 +168,15 @@ class Corrected(FakeSocket):  # type: ignore[misc]
         return popped
 
     def wait(self, replicas: int, timeout: int) -> Any:
-        """WAIT: there is no replica, so it waits in vain."""
-        if replicas <= 0:
-            return 0
-        return self._blocking(timeout / 1000, lambda first: None, lambda result: 0)
+        """WAIT: how many replicas have what this connection wrote; it waits for one at most, beyond that in vain."""
+
+        def left() -> float:
+            return inf if self._server.replica is None else self._server.replica.arrives(self.written)
+
+        if replicas <= (left() <= 0):
+            return int(left() <= 0)
+        seconds = min(timeout / 1000 or inf, left() if replicas == 1 else inf)
+        return self._blocking(seconds if seconds < inf else None, lambda first: None, lambda result: int(left() <= 0))
 
     def client_pause(self, timeout: bytes, *args: bytes) -> Any:
         """CLIENT PAUSE, refused."""
@@ -173,10 +184,20 @@ class Corrected(FakeSocket):  # type: ignore[misc]
 
     def config_set(self, name: bytes, value: bytes) -> SimpleString:
         """CONFIG SET, refused but for the password."""
+        if name.lower().startswith(b"maxmemory"):
+            raise _refusal("it counts no bytes; call its maxmemory(keys)")
         if name.lower() != b"requirepass":
             raise _refusal(f"it has no setting {name.decode()}")
         super().config_set(name, value)
         return OK
+
+
+def _may_grow(name: bytes, queued: bool) -> bool:
+    """Tell whether Redis refuses a command when memory is full: those flagged `denyoom`, and all but a few to queue."""
+    info = get_command_info(name)
+    if queued and name not in (b"exec", b"discard", b"reset", b"quit"):
+        return True
+    return info is not None and b"denyoom" in info[2] and not name.endswith(b"subscribe")
 
 
 def _renew(group: Any, entries: list[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections import defaultdict
@@ -94,27 +95,36 @@ class Keys(Database):  # type: ignore[misc]
         """Let every blocked client be looked at again."""
         self._store.changed = True
 
-    def _expire(self, key: bytes) -> None:
-        # A watched key that expires counts as changed, as since Redis 6.0.9.
+    def lose(self, key: bytes) -> None:
+        """Remove a key that has expired or is evicted; to those who watch it, it has changed, as since Redis 6.0.9."""
         del self[key]
         self.notify_watch(key)
 
     def _remove_expired(self) -> None:
         for key in [key for key, item in self._dict.items() if self.expired(item)]:
-            self._expire(key)
+            self.lose(key)
 
     def __getitem__(self, key: bytes) -> Any:
         item = self._dict[key]
         if item.expireat is not None and item.expireat < self.time:
-            self._expire(key)
+            self.lose(key)
             raise KeyError(key)
+        if self._store.memory is not None:
+            self._store.memory.use(self, key)
         return item
+
+    def __setitem__(self, key: bytes, item: Any) -> None:
+        super().__setitem__(key, item)
+        if self._store.memory is not None:
+            self._store.memory.use(self, key)
 
     def get(self, key: bytes, default: Any = None) -> Any:
         """Return the item stored at `key` unless it has expired."""
         item = self._dict.get(key)
         if item is None or (item.expireat is not None and key not in self):
             return default
+        if self._store.memory is not None:
+            self._store.memory.use(self, key)
         return item
 
     def __delitem__(self, key: bytes) -> None:
@@ -147,6 +157,17 @@ class Keys(Database):  # type: ignore[misc]
         for key in list(self._dict):
             self.notify_watch(key)
             del self[key]
+
+    def copy(self) -> dict[bytes, Any]:
+        """Return every key with a copy of its item."""
+        return copy.deepcopy(self._dict)
+
+    def restore(self, items: dict[bytes, Any]) -> None:
+        """Hold these items and nothing else; what they say of their end is still true."""
+        for key in list(self._dict):
+            del self[key]
+        for key, item in items.items():
+            self[key] = item
 
     def wipe(self) -> None:
         """Forget everything without telling anybody: the next schedule begins."""

@@ -108,6 +108,8 @@ class Link(FakeRedisConnection):  # type: ignore[misc]
             raise RuntimeError(f"{task.lane} calls {store.name}, which belongs to another simulation.")
         store.attempts += 1
         latency = store.network.latency[store.name]
+        if store.memory is not None:
+            touched = (store.name, ALL, "w")  # each use of a key has a say in which one is evicted
         return store.sim.step(task, what, touched, store.name, "call", latency, sys._getframe(1))
 
     # -- failures

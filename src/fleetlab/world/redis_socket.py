@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import redis
+from fakeredis._commands import Signature
 from fakeredis._helpers import NoResponse, SimpleError
 from fakeredis._socket._resp import convert_to_resp2
+from fakeredis.model import is_write_command
 
 from fleetlab.sim import Process, Record, WaitQueue
 
@@ -34,6 +37,7 @@ class Socket(Corrected):
         self.owner: Process | None = None
         self.record: Record | None = None
         self.deadline: float | None = None
+        self.written = -inf
         self._at_first = {"db": db, "resp": self._client_info["resp"]}
 
     def execute(self, fields: list[bytes]) -> None:
@@ -41,11 +45,24 @@ class Socket(Corrected):
         store = self._server
         Serving.store = store
         try:
+            if store.memory is not None:
+                store.memory.before(fields[0].decode("utf-8", "replace").lower())
             self._process_command(fields)
             if store.parked:
                 store.serve()
         finally:
             Serving.store = None
+
+    def _run_command(self, func: Any, sig: Signature, args: list[Any], from_script: bool) -> Any:
+        result = super()._run_command(func, sig, args, from_script)
+        if self._server.replica is not None and is_write_command(sig.name.encode()):
+            self._replicate()
+        return result
+
+    def _replicate(self) -> None:
+        if self._server.replica is not None:
+            self.written = self._server.sim.now
+            self._server.replica.send()
 
     def put_response(self, message: Any) -> None:
         """Send something to the client."""
@@ -78,6 +95,7 @@ class Socket(Corrected):
         self._watches.clear()
         self.responses.clear()
         self.deadline = self.record = None
+        self.written = -inf
         self.reset()
         self.select(self._at_first["db"])
         self._client_info.update(id=self._server.get_next_client_id(), resp=self._at_first["resp"])
@@ -114,6 +132,7 @@ class Socket(Corrected):
         else:
             if result is not None:
                 self._answer(self._shape(result))
+                self._replicate()
 
     def give_up(self) -> None:
         """Answer the blocked command with nothing: its time is over."""

@@ -15,6 +15,8 @@ from fleetlab.sim import Process, Simulation
 
 from .network import Network
 from .redis_keys import Keys, Ordered
+from .redis_memory import Memory
+from .redis_replica import Keyspace, Replica
 
 if TYPE_CHECKING:
     from .redis_socket import Socket
@@ -38,6 +40,8 @@ class Store(FakeServer):  # type: ignore[misc]
         self.attempts = 0
         # No other task runs while a command executes, so nothing needs a lock.
         self.lock = nullcontext()
+        self.memory: Memory | None = None
+        self.replica: Replica | None = None
         self.dbs: dict[int, Keys] = defaultdict(lambda: Keys(self))
         self.parked = Ordered()
         self.changed = False
@@ -47,6 +51,7 @@ class Store(FakeServer):  # type: ignore[misc]
     def attach(self, sim: Simulation, network: Network) -> None:
         """Belong to another simulation from now on, empty."""
         self.sim, self.network = sim, network
+        self.memory = self.replica = None
         self.owners: set[Process] = set()
         self.attempts = 0
         self.random = Random(f"redis {sim.seed}")
@@ -83,6 +88,20 @@ class Store(FakeServer):  # type: ignore[misc]
         """Return how many keys there are now."""
         now = self.unix_time()
         return sum(not 0 < (item.expireat or 0) < now for db in self.dbs.values() for item in db._dict.values())
+
+    def copy(self) -> Keyspace:
+        """Return every key of every database."""
+        return {number: db.copy() for number, db in self.dbs.items()}
+
+    def fail_over(self) -> None:
+        """Hold what the replica holds; connections and scripts were the primary's. The old one is to be the replica."""
+        assert self.replica is not None
+        promoted = self.replica.promote()
+        self.drop_connections()
+        self.forget_scripts()
+        for number, db in self.dbs.items():
+            db.restore(promoted.get(number, {}))
+        self.replica = Replica(self, self.replica.lag)
 
     def unix_time(self) -> float:
         """Return the server's clock: Unix time, in whole microseconds."""
