@@ -198,6 +198,11 @@ def test_a_terminal_in_jupyterlab_knows_the_command() -> None:
     assert shutil.which("fleetlab", path=environment("")["PATH"].split(os.pathsep)[0])
 
 
+def test_kernels_speak_in_secret(course: Path) -> None:
+    """Code and outputs are encrypted between server and kernel: no kernel warns that they are not."""
+    assert "--KernelManager.transport_encryption=auto" in command(course, 8888)
+
+
 def test_jupyterlab_reads_the_courses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """JupyterLab, started with our environment, has the news extension switched off."""
     from jupyterlab_server.config import get_static_page_config

@@ -46,11 +46,15 @@ def free_port(wanted: int = USUAL_PORT) -> int:
 
 def command(folder: Path, port: int) -> list[str]:
     """Return the command line of a JupyterLab that serves `folder` on this machine only."""
+    import zmq
+
     # A folder's owner who is root (a container, say) is let in: the server answers to this machine alone, by token.
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    # Kernels listen on TCP, which every user of the machine can read; unencrypted, each warns about it in the terminal.
+    secret = ["--KernelManager.transport_encryption=auto"] if zmq.has("curve") else []
     place = [f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1", "--ServerApp.base_url=/"]
     listen = [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--no-browser"]
-    return [sys.executable, "-m", "jupyterlab", *place, *listen, *QUIET, *root]
+    return [sys.executable, "-m", "jupyterlab", *place, *listen, *QUIET, *secret, *root]
 
 
 def environment(token: str) -> dict[str, str]:
