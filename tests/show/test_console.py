@@ -7,6 +7,7 @@ from fleets import shop, world
 
 from fleetlab.show.console import Console, console
 from fleetlab.show.controls import EVERYONE, Controls
+from fleetlab.show.film import HEIGHT
 
 
 @pytest.fixture
@@ -160,6 +161,17 @@ def test_frames_keep_what_goes_on_and_forget_the_dead(panel: Console) -> None:
     assert ">cut off<" in frame
     assert ">shop-1<" not in frame
     assert ">shop-3<" in frame
+
+
+def test_frames_have_room_for_the_names_of_their_lanes(panel: Console) -> None:
+    """However much a step needs, a frame is no higher than its place: the oldest steps give way, never the top."""
+    heights = []
+    panel.pause("shop-1").deploy("v2")
+    for _ in range(30):
+        frame = panel.step().film.frame()
+        heights.append(float(frame.split('viewBox="0 0 ')[1].split('"')[0].split()[1]))
+    assert HEIGHT - 40 < max(heights) <= HEIGHT
+    assert ">ada<" in frame
 
 
 def test_frames_stand_in_the_page_without_a_style_of_their_own(panel: Console) -> None:

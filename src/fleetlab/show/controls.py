@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .film import HEIGHT
 from .front import Errand
 from .inline import said, stylesheet
 
@@ -80,11 +81,9 @@ class Controls:
         rows = [time, breaks, *([w.HBox([*links, *release])] if links or release else [])]
         for row in rows:
             row.layout.flex_flow = "row wrap"
-        # The newest step is at the bottom: a column in reverse scrolls from there.
-        room = w.Layout(height="500px", overflow="auto", display="flex", flex_flow="column-reverse")
-        self.picture.layout.margin = "0 0 auto 0"
-        self.picture.layout.flex = "0 0 auto"
-        picture = w.Box([self.picture], layout=room)
+        # What stands below keeps its place, however high a frame is.
+        self.picture.layout.margin = "0"
+        picture = w.Box([self.picture], layout=w.Layout(height=f"{HEIGHT:.0f}px"))
         tables = w.HBox([self.totals, self.instances])
         tables.layout.flex_flow = "row wrap"
         everything = w.VBox([w.HTML(stylesheet()), *rows, self.line, picture, tables, self.ticks])

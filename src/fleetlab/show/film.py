@@ -17,7 +17,9 @@ from .stage import Density, columns, heights
 from .words import alt
 
 STEPS = 14
-"""How many steps a frame shows."""
+"""How many steps a frame shows, if they find room."""
+HEIGHT = 500.0
+"""How high a frame may be, in pixels."""
 
 _ORDER = ("client", "balancer", "instance", "store", "outside")
 _TAIL = 150.0
@@ -46,7 +48,14 @@ class Film:
         return view
 
     def frame(self, title: str = "", steps: int = STEPS) -> str:
-        """Return the last steps as a drawing for the page."""
+        """Return the last steps as a drawing for the page: so many, or as many as `HEIGHT` has room for."""
+        for count in range(steps, 0, -1):
+            drawing, height = self._drawn(title, count)
+            if height <= HEIGHT:
+                break
+        return inline(drawing)
+
+    def _drawn(self, title: str, steps: int) -> tuple[str, float]:
         view = self.view(steps)
         view.title = title
         about = scene(view)
@@ -55,7 +64,8 @@ class Film:
         brush, shown = Brush(), rows(about.events, about.bars, about.marked, 3 * steps)
         down = heights(shown, _FRAME, 12 + backdrop.header_room(across))
         panel(brush, about, across, down, _FRAME, 12)
-        return inline(document(brush, WIDTH, down.bottom + 8, plain(title), alt(about)))
+        height = down.bottom + 8
+        return document(brush, WIDTH, height, plain(title), alt(about)), height
 
     def _kinds(self, about: Scene) -> dict[str, str]:
         """Return every lane but those that ended before the frame begins, in one lasting order."""
