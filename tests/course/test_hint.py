@@ -61,8 +61,9 @@ def test_an_exercise_without_hints_says_so(course: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        ("07", '"07" names no exercise: write LAB.EXERCISE, as in 09_sessions.shared_cart.'),
-        ("07.", '"07." names no exercise: write LAB.EXERCISE, as in 09_sessions.shared_cart.'),
+        ("tea", '"tea" names no exercise: write LAB.EXERCISE, as in 09_sessions.shared_cart.'),
+        ("07", '"07" is a whole lab; name one of its exercises: 07.jam, 07.tea.'),
+        ("07.", '"07." is a whole lab; name one of its exercises: 07.jam, 07.tea.'),
         ("07.milk", '07_pantry has no exercise "milk"; it has: jam, tea.'),
         ("08.jam", 'There is no lab "08"; there are: 07_pantry.'),
     ],

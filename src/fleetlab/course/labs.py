@@ -156,10 +156,12 @@ def find_lab(course: Path, wanted: str, shelf: str = "labs") -> Lab:
 def find_exercise(course: Path, wanted: str, shelf: str = "labs") -> tuple[Lab, str]:
     """Return lab and exercise of LAB.EXERCISE. Raises NotFound with those that there are."""
     lab_name, dot, name = wanted.partition(".")
-    if not dot or not name:
+    if not dot and pick(lab_names(course, shelf), lab_name) is None:
         raise NotFound(f'"{wanted}" names no exercise: write LAB.EXERCISE, as in 09_sessions.shared_cart.')
     lab = find_lab(course, lab_name, shelf)
     known = lab.exercises()
+    if not name:
+        raise NotFound(f'"{wanted}" is a whole lab; name one of its exercises: {", ".join(map(lab.key, known))}.')
     if name not in known:
         raise NotFound(f'{lab.name} has no exercise "{name}"; it has: {", ".join(known) or "none"}.')
     return lab, name
