@@ -100,6 +100,20 @@ def test_stuck_code_is_ended_with_its_line(code: Callable[[], None], line: int, 
     assert seen == [2.0]
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="only POSIX can wake a thread")
+def test_a_background_job_is_woken_though_it_ignores_ctrl_c() -> None:
+    """A shell starts such a job with SIGINT ignored; a wait for the machine ends all the same."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        sim = Simulation()
+        sim.spawn(waits_for_the_machine, name="ada")
+        with pytest.raises(Runaway, match=r"^ada is stuck"):
+            sim.run()
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_slow_code_that_takes_steps_is_left_alone() -> None:
     """What has a turn now and then may take as long as it needs."""
     sim = Simulation(trace=False)

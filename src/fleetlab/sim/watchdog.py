@@ -27,7 +27,7 @@ PATIENCE = 3.0
 The processor's seconds, because a loaded machine takes long for little.
 """
 
-_sleep = time.sleep
+_sleep, _signal, _getsignal = time.sleep, signal.signal, signal.getsignal
 _processor = time.process_time
 _main_thread = threading.main_thread().ident
 _watched: dict[int, list[Simulation]] = {}
@@ -54,7 +54,10 @@ class Stuck(BaseException):
 def watch(sim: Simulation) -> None:
     """Watch the simulation that the current thread drives."""
     global _patrols
-    _watched.setdefault(_thread.get_ident(), []).append(sim)
+    thread = _thread.get_ident()
+    _watched.setdefault(thread, []).append(sim)
+    if thread == _main_thread and _getsignal(signal.SIGINT) is signal.SIG_IGN:
+        _signal(signal.SIGINT, _wake)
     if not _patrols:
         _patrols = True
         _thread.start_new_thread(_patrol, ())
@@ -66,6 +69,12 @@ def unwatch() -> None:
     sims.pop()
     if not sims:
         del _watched[_thread.get_ident()]
+
+
+def _wake(number: int, frame: FrameType | None) -> None:
+    """End a wait in the operating system if the code is stuck there; a background job ignores Ctrl-C otherwise."""
+    if any(sim.stuck for sims in _watched.values() for sim in sims):
+        raise KeyboardInterrupt
 
 
 def _forked() -> None:
