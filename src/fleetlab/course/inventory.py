@@ -12,7 +12,6 @@ import jupytext
 import yaml
 
 HERE = Path(__file__).parent
-DEPTHS = ("exercise", "demo", "artifact", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +90,6 @@ def complaints(root: Path, entry: Entry) -> list[str]:
     checked = {tag for cell in cells for tag in cell.tags}
     found += [f"exercise {name} has no check cell." for name in entry.exercises if f"exercise:{name}" not in checked]
     return [sentence for sentence in found if sentence]
-
-
-def uncovered(section: str, root: Path) -> list[Practice]:
-    """Return the practices of a section of the article that no lesson carries at their depth yet."""
-    lessons = [entry.lesson for entry in curriculum() if section in entry.sections]
-    cells = [cell for lesson in lessons for cell in tagged(root, lesson)]
-    return [row for row in practices() if row.section == section and _missing(row, cells)]
 
 
 def _missing(practice: Practice, cells: list[Tagged]) -> str:
