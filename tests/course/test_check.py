@@ -12,7 +12,8 @@ from pantry import ANSWERS, STUBS, cell, notebook, pantry, store
 from typer.testing import CliRunner
 
 from fleetlab.course.cli import app
-from fleetlab.course.judge import MIME, Judge
+from fleetlab.course.commands import shared
+from fleetlab.course.judge import MIME, Judge, Result
 from fleetlab.course.kernel import Kernel
 from fleetlab.course.labs import Lab
 
@@ -230,3 +231,15 @@ def test_a_kernel_preloads_without_leaving_names(tmp_path: Any) -> None:
             "import sys\nprint('colorsys' in sys.modules, 'importlib' in globals(), 'name' in globals())", 20
         )
     assert "".join(output["text"] for output in ran.outputs) == "True False False\n"
+
+
+@pytest.mark.parametrize(
+    ("bound", "line"),
+    [
+        ("at most 1 kill", "  3 schedules, at most 1 kill"),
+        ("at most 1 kill; 2 seeds", "  3 schedules; its scenarios' bounds: at most 1 kill; 2 seeds"),
+    ],
+)
+def test_bounds_of_several_scenarios_are_named_as_such(bound: str, line: str) -> None:
+    """Two bounds in one line would contradict each other, were they not each a scenario's."""
+    assert shared.told(Result("07.jam", "passed", schedules=3, bound=bound)).splitlines()[1] == line

@@ -39,7 +39,8 @@ def told(result: Result) -> str:
         lines.append(f"  {result.sentence}")
     if result.schedules:
         count = "1 schedule" if result.schedules == 1 else f"{result.schedules} schedules"
-        lines.append(f"  {count}" + (f", {result.bound}" if result.bound else ""))
+        joined = "; its scenarios' bounds: " if "; " in result.bound else ", "
+        lines.append(f"  {count}" + (f"{joined}{result.bound}" if result.bound else ""))
     if result.token:
         lines.append(f"  fleetlab replay {result.exercise} {result.token}")
     return "\n".join(lines)
