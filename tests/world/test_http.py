@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -421,3 +422,34 @@ def test_a_slow_way_to_a_service_is_waited_for() -> None:
     for name in ("shop", "stock"):
         world.client("ada", base_url=f"http://{name}").get("/")
     assert [sent.seconds > 2 for sent in world.sent] == [False, True]
+
+
+def test_an_answer_that_nobody_waits_for_is_no_response_in_the_trace() -> None:
+    """Who gives up says so, and the answer that comes afterwards is a fault on its way back."""
+
+    def slow(env: Any) -> Flask:
+        app = Flask("shop")
+        app.add_url_rule("/", "slow", lambda: time.sleep(3) or "done")
+        return app
+
+    world = World(seed=1)
+    world.deploy(slow, instances=1, name="shop")
+    with pytest.raises(httpx.ReadTimeout):
+        world.client("ada", timeout=1).get("/")
+    world.run(5)
+    told = [(event.who, event.kind, event.what) for event in world.trace if event.kind in ("note", "fault", "response")]
+    assert told == [("ada", "note", "gives up after 1 s"), ("shop-1", "fault", "200 done, and nobody listens")]
+
+
+def test_a_page_is_told_by_what_its_status_means() -> None:
+    """An error page says 500 Internal Server Error, and not how its HTML begins."""
+
+    def broken(env: Any) -> Flask:
+        app = Flask("shop")
+        app.add_url_rule("/", "broken", lambda: 1 // 0)
+        return app
+
+    world = World(seed=1)
+    world.deploy(broken, instances=1, name="shop")
+    world.client("ada").get("/")
+    assert [event.what for event in world.trace if event.kind == "response"] == ["500 Internal Server Error"]

@@ -23,8 +23,8 @@ counter = Exercise(
         "Where does the number live? Ask each copy for it, and compare. What do all copies share?",
         "Reading a number, adding one and writing it back is three moments, and another copy may come between them. A "
         "lock in Python keeps out only the threads of its own process.",
-        "Redis adds one in a single command of four letters. A database does it in a single UPDATE that computes the "
-        "new number from the old one. A number that is not there yet reads as nothing: make that a zero.",
+        "Redis adds one in a single command, INCR. A database does it in a single UPDATE that computes the new number "
+        "from the old one. A number that is not there yet reads as nothing: make that a zero.",
     ],
 )
 
@@ -54,20 +54,13 @@ def _ask_again(client: Client, tries: int = 3) -> int | None:
 
 @counter.scenario(preemptions=0)
 def one_after_the_other(world: World, shop: Any) -> Any:
-    """Six visits, in turn, by three copies; each is asked; so are four when a fourth has started, and three new ones
-    after a day on which there was none."""
-    fleet = world.deploy(shop, instances=3, name="shop")
+    """Three visits, in turn, by three copies; then each of them is asked."""
+    world.deploy(shop, instances=3, name="shop")
     ada = world.client("ada")
     with world.calm():
-        for _ in range(6):
+        for _ in range(3):
             _visit(ada)
-        three = [_ask(ada) for _ in range(3)]
-        fleet.scale(4)
-        four = [_ask(ada) for _ in range(4)]
-        fleet.scale(0)
-        world.run(DAY)
-        fleet.scale(3)
-        return three, four, [_ask(ada) for _ in range(3)]
+        return [_ask(ada) for _ in range(3)]
 
 
 @counter.scenario(preemptions=2)
@@ -100,6 +93,22 @@ def two_at_one_copy(world: World, shop: Any) -> Any:
     return [_ask(ada)]
 
 
+@counter.scenario(preemptions=0)
+def copies_come_and_go(world: World, shop: Any) -> Any:
+    """Two visits; a third copy starts, and each is asked; so are two new ones after a day on which there was none."""
+    fleet = world.deploy(shop, instances=2, name="shop")
+    ada = world.client("ada")
+    with world.calm():
+        for _ in range(2):
+            _visit(ada)
+        fleet.scale(3)
+        three = [_ask(ada) for _ in range(3)]
+        fleet.scale(0)
+        world.run(DAY)
+        fleet.scale(2)
+        return three, [_ask(ada) for _ in range(2)]
+
+
 # Invariants, the most telling first
 
 
@@ -109,6 +118,7 @@ def two_at_one_copy(world: World, shop: Any) -> Any:
     one_after_the_other,
     two_at_once,
     two_at_one_copy,
+    copies_come_and_go,
 )
 def everybody_answered(history: History) -> str | None:
     for request in history.sent:
@@ -118,35 +128,33 @@ def everybody_answered(history: History) -> str | None:
     return None
 
 
-@one_after_the_other.must("LOST-VISIT", "every acknowledged visit is counted, by every copy")
-def none_lost_in_turn(history: History) -> str | None:
-    return _lost(history, history.result[0])
-
-
-@one_after_the_other.must("PHANTOM-VISIT", "no visit is counted that nobody made")
-def none_invented_in_turn(history: History) -> str | None:
-    return _invented(history, history.result[0])
-
-
-@one_after_the_other.must("FORGOTTEN", "copies come and go, and the number stays")
-def known_to_newcomers(history: History) -> str | None:
-    promised, (_, four, new) = len(history.acknowledged), history.result
-    if min(four) < promised:
-        return f"{promised} visits were acknowledged; when a fourth copy has started, {_copies(four)}."
-    if min(new) < promised:
-        return f"{promised} visits were acknowledged; a day later, with three new copies, {_copies(new)}."
+@counter.must("LOST-VISIT", "every acknowledged visit is counted, by every copy", one_after_the_other, two_at_once)
+@two_at_one_copy.must("LOST-VISIT", "every acknowledged visit is counted, also where one copy serves two at once")
+def none_lost(history: History) -> str | None:
+    promised, counts = len(history.acknowledged), history.result
+    if any(count is not None and count < promised for count in counts):
+        return f"{promised} visits were acknowledged, and {_copies(counts)}."
     return None
 
 
-@two_at_once.must("LOST-VISIT", "every acknowledged visit is counted, by every copy")
-@two_at_one_copy.must("LOST-VISIT", "every acknowledged visit is counted, also where one copy serves two at once")
-def none_lost_at_once(history: History) -> str | None:
-    return _lost(history, history.result)
+@counter.must(
+    "PHANTOM-VISIT", "no visit is counted that nobody made", one_after_the_other, two_at_once, two_at_one_copy
+)
+def none_invented(history: History) -> str | None:
+    made, counts = sum(request.method == "POST" for request in history.sent), history.result
+    if any(count is not None and count > made for count in counts):
+        return f"{made} visits were made, and {_copies(counts)}."
+    return None
 
 
-@counter.must("PHANTOM-VISIT", "no visit is counted that nobody made", two_at_once, two_at_one_copy)
-def none_invented_at_once(history: History) -> str | None:
-    return _invented(history, history.result)
+@copies_come_and_go.must("FORGOTTEN", "copies come and go, and the number stays")
+def known_to_newcomers(history: History) -> str | None:
+    promised, (three, new) = len(history.acknowledged), history.result
+    if min(three) < promised:
+        return f"{promised} visits were acknowledged; when a third copy has started, {_copies(three)}."
+    if min(new) < promised:
+        return f"{promised} visits were acknowledged; a day later, with two new copies, {_copies(new)}."
+    return None
 
 
 @a_copy_dies.must("BLOCKED", "nobody waits for a copy that is dead")
@@ -165,20 +173,6 @@ def survives(history: History) -> str | None:
         return "A copy has died, and a minute later nobody can say how many visits there were: three tries, no number."
     if history.result < promised:
         return f"{promised} visits were acknowledged; a minute after a copy died {history.result} are counted."
-    return None
-
-
-def _lost(history: History, counts: list[int | None]) -> str | None:
-    promised = len(history.acknowledged)
-    if any(count is not None and count < promised for count in counts):
-        return f"{promised} visits were acknowledged, and {_copies(counts)}."
-    return None
-
-
-def _invented(history: History, counts: list[int | None]) -> str | None:
-    made = sum(request.method == "POST" for request in history.sent)
-    if any(count is not None and count > made for count in counts):
-        return f"{made} visits were made, and {_copies(counts)}."
     return None
 
 

@@ -163,6 +163,8 @@ class Transport(httpx.BaseTransport):
         elif arrived and not world.network.whole:
             arrived = self._healed(sender, (instance.deployment.name, instance.name), left)
         if not arrived:
+            exchange.abandoned = True
+            world.sim.trace.add(world.now, sender, "note", f"gives up after {timeout:g} s")
             raise httpx.ReadTimeout(f"{instance.name} did not answer within {timeout:g} s.", request=request)
         if exchange.answer is None:
             return self._bad_gateway(exchange, request, sender)

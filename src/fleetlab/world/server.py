@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import Context
+from http.client import responses
 from typing import TYPE_CHECKING
 
 import httpx
@@ -86,7 +87,9 @@ class Server:
         answer = self._answer(exchange)
         latency = self._instance.world.network.latency["http"]
         touches = ("http", "*", "r")  # before or after each request that is sent: what was acknowledged when
-        step(spoken(answer), touches, to=exchange.client, kind="response", latency=latency)
+        record = step(spoken(answer), touches, to=exchange.client, kind="response", latency=latency)
+        if exchange.abandoned and record is not None:
+            record.kind, record.what = "fault", f"{record.what}, and nobody listens"
         exchange.begin(answer)
         if answer.close is not None:
             self._stream(exchange, answer)
@@ -118,6 +121,8 @@ class Server:
 
 
 def spoken(answer: wsgi.Answer) -> str:
-    """Return an answer as short text for the trace: status and the beginning of its body."""
+    """Return an answer as short text for the trace: its status and the beginning of its body, or a page's reason."""
     body = " ".join(answer.body[:80].decode("utf-8", "replace").split())
+    if body.startswith("<"):
+        body = responses.get(answer.status, "")
     return f"{answer.status} {body:.60}".strip()

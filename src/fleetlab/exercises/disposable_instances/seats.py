@@ -25,8 +25,8 @@ last_seat = Exercise(
         "To look whether a seat is left and to take it are two moments here, and another instance may come between. "
         "Which store can do both in one?",
         "An UPDATE may carry the condition itself: `WHERE seats > 0`. How does one learn whether it changed a row?",
-        "`rowcount` of the result is 1 for whoever got a seat, and 0 for whoever came too late. Prepare the row with "
-        "`ON CONFLICT DO NOTHING`: every instance that starts runs the same lines, in the middle of the sale too.",
+        "`rowcount` of the result is 1 for whoever got a seat, and 0 for whoever came too late and hears of it with a "
+        "409. Leave the preparation as it is: a new instance runs it in the middle of the sale too.",
     ],
 )
 
