@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 from fleetlab.sim.choices import Nondeterminism
@@ -52,6 +53,7 @@ class Judge:
                 return self._broken(scenario, error)
             finally:
                 stage.pool.close()
+                gc.collect(1)  # its worlds are cycles, and a run collects what is younger alone
             if finding.wrong is not None:
                 return self._failed(number, scenario, finding)
             found.append((scenario, finding))
