@@ -83,6 +83,18 @@ def beside_the_old(world: World, app: Any) -> Any:
         return seen
 
 
+@who_migrates.scenario(preemptions=0)
+def one_stands_still(world: World, app: Any) -> Any:
+    """One starts and stands still for twenty seconds in the middle of the migration; another starts meanwhile."""
+    with world.calm():
+        fleet = deploy(world, app, 1)
+        world.run(WORK / 2)
+        fleet.live[0].pause(LONG)
+        fleet.scale(2, wait=False)
+        world.run(2 * LONG)
+        return look(world, fleet, Seen())
+
+
 @who_migrates.scenario(preemptions=0, kills=1)
 def one_dies(world: World, app: Any) -> Any:
     """One starts, then another; either may die while the migration begins or ends; later there are two."""
@@ -98,18 +110,6 @@ def one_dies(world: World, app: Any) -> Any:
         fleet.scale(2, wait=False)
         world.run(LONG)
         return look(world, fleet, seen)
-
-
-@who_migrates.scenario(preemptions=0)
-def one_stands_still(world: World, app: Any) -> Any:
-    """One starts and stands still for twenty seconds in the middle of the migration; another starts meanwhile."""
-    with world.calm():
-        fleet = deploy(world, app, 1)
-        world.run(WORK / 2)
-        fleet.live[0].pause(LONG)
-        fleet.scale(2, wait=False)
-        world.run(2 * LONG)
-        return look(world, fleet, Seen())
 
 
 def _release_before(env: Any) -> Flask:
