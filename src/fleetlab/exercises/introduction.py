@@ -9,7 +9,7 @@ import httpx
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
-from .asking import DAY, MINUTE, asked, attempt, field, whole
+from .asking import DAY, MINUTE, asked, attempt, field, patiently, whole
 from .exercise import Exercise
 from .history import History
 
@@ -43,13 +43,9 @@ def _told(response: httpx.Response | None) -> int | None:
     return visits if whole(visits) else None
 
 
-def _ask_again(client: Client, tries: int = 3) -> int | None:
+def _ask_again(client: Client) -> int | None:
     """Return the number as a person finds it out who loads the page again where a copy does not answer."""
-    for _ in range(tries):
-        counted = _ask(client)
-        if counted is not None:
-            return counted
-    return None
+    return _told(patiently(lambda: client.get("/visits"), again=lambda answer: _told(answer) is None))
 
 
 @counter.scenario(preemptions=0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fleetlab.world.world import World
 
+from .. import wording
 from ..asking import NOBODY
 from ..history import History
 
@@ -33,7 +34,4 @@ def blocked(history: History) -> str | None:
 
 def listed(values: list[Any]) -> str:
     """Return values as `1, 2 and 3`; as `nothing` where there are none."""
-    texts = [str(value) for value in values]
-    if len(texts) < 2:
-        return texts[0] if texts else "nothing"
-    return f"{', '.join(texts[:-1])} and {texts[-1]}"
+    return wording.listed([str(value) for value in values]) or "nothing"

@@ -10,7 +10,7 @@ import httpx
 
 from fleetlab.world.http import Client
 
-from ..asking import field
+from ..asking import attempt, field, patiently
 from .common import CUSTOMERS
 
 PATIENCE, TRIES = 10.0, 3
@@ -32,16 +32,11 @@ def sign(text: bytes, key: str = KEY) -> str:
 def post(client: Client, slot: str, signature: str | None = None) -> httpx.Response:
     """Call the endpoint once, with a signature if there is one; 504 stands for no answer."""
     headers = {"Content-Type": "application/json"} | ({"X-Signature": signature} if signature else {})
-    try:
-        return client.post("/jobs/reminders", content=body(slot), headers=headers)
-    except httpx.HTTPError:
-        return httpx.Response(504)
+    return attempt(lambda: client.post("/jobs/reminders", content=body(slot), headers=headers))
 
 
 def call(client: Client, slot: str) -> Any:
     """Call as a scheduler does, again until it hears that all is well; return the run that it is told."""
-    for _ in range(TRIES):
-        answer = post(client, slot, sign(body(slot)))
-        if answer.is_success:
-            return field(answer, "run")
-    return None
+    signature = sign(body(slot))
+    answer = patiently(lambda: post(client, slot, signature), TRIES, again=lambda heard: not heard.is_success)
+    return field(answer, "run")

@@ -10,6 +10,7 @@ import httpx
 from fleetlab.world.http import Client
 from fleetlab.world.world import World
 
+from ..asking import attempt
 from ..exercise import Exercise
 from .reports import SECONDS, Reports
 
@@ -57,12 +58,8 @@ def _readers(world: World, *names: str) -> list[Client]:
     return [world.client(name, base_url="http://shop", timeout=10.0) for name in names]
 
 
-def _read(client: Client, name: str = TEA) -> httpx.Response | None:
-    """Ask for a list; None where no answer came: the history knows about it."""
-    try:
-        return client.get(f"/top/{name}")
-    except httpx.HTTPError:
-        return None
+def _read(client: Client, name: str = TEA) -> httpx.Response:
+    return attempt(lambda: client.get(f"/top/{name}"))
 
 
 def _purge(client: Client, name: str = TEA) -> None:

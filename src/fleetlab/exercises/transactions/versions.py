@@ -168,9 +168,15 @@ def nothing_lost(history: History) -> str | None:
     return None
 
 
-@optimistic.must("TURNED-AWAY", "who asks for no more than there is gets it", in_turn, two_at_once)
 @not_enough_for_both.must("TURNED-AWAY", "one of two gets the last ones")
-@optimistic.must("TURNED-AWAY", "who asks for no more than there is gets it", one_wants_too_much, six_at_once)
+@optimistic.must(
+    "TURNED-AWAY",
+    "who asks for no more than there is gets it",
+    in_turn,
+    two_at_once,
+    one_wants_too_much,
+    six_at_once,
+)
 def nobody_turned_away(history: History) -> str | None:
     stock = history.result[0]
     away = [request for request in _bought(history) if request.status == 409]
