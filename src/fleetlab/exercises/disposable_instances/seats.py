@@ -155,9 +155,8 @@ def no_seat_twice(history: History) -> str | None:
     return None
 
 
-@in_turn.must("TURNED-AWAY", "nobody is told that all is sold while seats are left")
+@last_seat.must("TURNED-AWAY", "nobody is told that all is sold while seats are left", in_turn, one_for_each, a_crowd)
 @an_instance_dies.must("TURNED-AWAY", "a request that is cut off takes one seat along, and no more")
-@last_seat.must("TURNED-AWAY", "nobody is told that all is sold while seats are left", one_for_each, a_crowd)
 def no_seat_unsold(history: History) -> str | None:
     seats, sold = history.result[0], len(history.acknowledged)
     away = sum(request.status == SOLD_OUT for request in _bought(history))

@@ -117,9 +117,8 @@ def nobody_twice(history: History) -> str | None:
     return f"{again[0].to.title()} got {len(again)} reminders for one day: {told(again)}." if again else None
 
 
-@both_look.must("LEFT-OUT", "by half past nine everybody has the reminder of the day")
+@survive_the_crash.must("LEFT-OUT", "by half past nine everybody has the reminder of the day", both_look, no_reply)
 @one_dies.must("LEFT-OUT", "by half past nine everybody has the reminder of the day, whoever has died")
-@no_reply.must("LEFT-OUT", "by half past nine everybody has the reminder of the day")
 @no_answer.must("LEFT-OUT", "who has heard no answer does not know, and sends the letter again")
 @no_mail_server.must("LEFT-OUT", "by half past nine everybody has the reminder of the day, also after an outage")
 def nobody_left_out(history: History) -> str | None:

@@ -201,9 +201,8 @@ def nobody_waits(history: History) -> str | None:
     )
 
 
-@pay_once.must("STUCK", "a payment goes through in the end", two_answers_at_once, twice_at_once)
+@pay_once.must("STUCK", "a payment goes through in the end", two_answers_at_once, twice_at_once, slow_provider)
 @no_answer.must("STUCK", "a payment goes through in the end, whoever died")
-@slow_provider.must("STUCK", "a payment goes through in the end")
 def gets_through(history: History) -> str | None:
     for key in dict.fromkeys(map(_key, _payments(history))):
         mine = [request for request in _payments(history) if _key(request) == key]

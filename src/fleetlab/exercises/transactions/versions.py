@@ -156,10 +156,14 @@ def enough(history: History) -> str | None:
 @in_turn.must("LOST-CHANGE", "what was taken is gone, on every instance")
 @an_instance_dies.must("LOST-CHANGE", "what was taken is gone")
 @optimistic.must(
-    "LOST-CHANGE", "every change that was acknowledged is there", two_at_once, not_enough_for_both, one_wants_too_much
+    "LOST-CHANGE",
+    "every change that was acknowledged is there",
+    two_at_once,
+    not_enough_for_both,
+    one_wants_too_much,
+    six_at_once,
 )
 @one_stands_still.must("LOST-CHANGE", "every change that was acknowledged is there, whoever stands still")
-@six_at_once.must("LOST-CHANGE", "every change that was acknowledged is there")
 def nothing_lost(history: History) -> str | None:
     stock, taken = history.result[0], _taken(history)
     for left in history.result[1]:
